@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 import os
 import uuid
 from collections.abc import Iterator, Mapping
@@ -50,8 +49,7 @@ def _plain(value: object) -> object:
     if isinstance(value, Path):
         return value.as_posix()
     if hasattr(value, "item"):
-        number = value.item()
-        return None if isinstance(number, float) and not math.isfinite(number) else number
+        return value.item()
     raise TypeError(f"cannot be written to a shard: {type(value).__name__}")
 
 

@@ -1,0 +1,78 @@
+import os
+import signal
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from la_outcomes import execution
+from la_outcomes.errors import InputError, PartlyDoneError, ResourceError
+
+
+@dataclass(frozen=True)
+class Case:
+    case_id: str
+    folder: str = ""
+
+
+def work(case):
+    match case.case_id:
+        case "bad":
+            raise InputError("not a scan", where=case.case_id)
+        case "full":
+            raise ResourceError("no space left")
+        case "bug":
+            raise ValueError("Patient^Name in the text")
+        case "none":
+            return "not_measured", "no head found"
+        case "killer":
+            os.kill(os.getpid(), signal.SIGKILL)
+        case "killed once":
+            mark = Path(case.folder) / "mark"
+            if not mark.exists():
+                mark.write_text("")
+                os.kill(os.getpid(), signal.SIGKILL)
+    return "done", None
+
+
+NAMES = ["a", "bad", "b", "full", "bug", "none", "c"]
+STATUSES = ["done", "failed_input", "done", "failed_transient", "failed_bug", "not_measured", "done"]
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_one_bad_case_never_stops_the_others(jobs):
+    outcomes = execution.map_cases(work, [Case(name) for name in NAMES], jobs=jobs)
+    assert [o.case_id for o in outcomes] == NAMES
+    assert [o.status for o in outcomes] == STATUSES
+
+
+def test_the_text_of_an_unexpected_error_is_not_repeated():
+    (outcome,) = execution.map_cases(work, [Case("bug")])
+    assert "Patient" not in outcome.reason
+    assert outcome.reason.startswith("unexpected ValueError at test_execution.py:")
+
+
+def test_a_killed_worker_costs_a_retry_not_the_run(tmp_path):
+    cases = [Case(name, str(tmp_path)) for name in ["a", "killed once", "b", "c", "d"]]
+    outcomes = execution.map_cases(work, cases, jobs=2)
+    assert [o.status for o in outcomes] == ["done"] * 5
+
+
+def test_a_case_that_kills_every_worker_is_given_up_and_named():
+    outcomes = execution.map_cases(work, [Case("killer"), *(Case(str(i)) for i in range(6))], jobs=2)
+    assert outcomes[0].status == "failed_transient"
+    assert "killed" in outcomes[0].reason
+    assert sum(o.status == "done" for o in outcomes) >= 5
+
+
+def test_failures_are_listed_with_exit_code_4():
+    outcomes = execution.map_cases(work, [Case("a"), Case("bad"), Case("none")])
+    with pytest.raises(PartlyDoneError, match="1 of 3 scans failed") as caught:
+        execution.raise_if_any_failed(outcomes, what="scans")
+    assert caught.value.exit_code == 4
+    assert "not a scan" in str(caught.value)
+    execution.raise_if_any_failed(outcomes[:1], what="scans")
+
+
+def test_no_cases_is_no_error():
+    assert execution.map_cases(work, [], jobs=2) == []
