@@ -19,7 +19,8 @@ def _write(folder: Path, text: str) -> Path:
 
 
 def test_scans_are_typed_and_paths_taken_from_the_tables_folder(tmp_path: Path) -> None:
-    text = "patient_id,scan_id,modality,path,cohort,kvp,is_contrast_enhanced\n007,a1,CT,x/ct.nii.gz,clinical,120,no\n"
+    head = "patient_id,scan_id,modality,path,cohort,kvp,is_contrast_enhanced\n"
+    text = head + "007,a1,CT,x/ct.nii.gz,clinical,120,no\n"
     (case,) = read_scans(_write(tmp_path, text))
     assert case.patient_id == "007"
     assert case.path == tmp_path / "x" / "ct.nii.gz"
@@ -64,7 +65,7 @@ def test_pair_keeps_masks_site_and_days(tmp_path: Path) -> None:
         ("patient_id,scan_id,modality,path,kvp\np,a,CT,x,high\n", "not a number"),
         ("patient_id,scan_id,modality,path,kvp\np,a,CT,x,inf\n", "not a number"),
         ("patient_id,scan_id,modality,path,is_simulated\np,a,CT,x,maybe\n", "neither true nor false"),
-        ("patient_id,scan_id,modality,path,cohort\np,a,CT,x,clinical\np,b,CT,y,training\n", "two values of cohort"),
+        ("patient_id,scan_id,modality,path,site\np,a,CT,x,s1\np,b,CT,y,s2\n", "two values of site"),
         ("", "cannot be read"),
     ],
 )  # fmt: skip
