@@ -1,0 +1,16 @@
+"""The data dictionary: what each registry column is, may hold and means, read from ``data_dictionary``."""
+
+from la_outcomes.dictionary.load import dictionary_folder, load_dictionary
+from la_outcomes.dictionary.model import Check, Column, Dictionary, Lookup, Range, Scalar, Table
+
+__all__ = [
+    "Check",
+    "Column",
+    "Dictionary",
+    "Lookup",
+    "Range",
+    "Scalar",
+    "Table",
+    "dictionary_folder",
+    "load_dictionary",
+]
