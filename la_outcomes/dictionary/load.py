@@ -101,8 +101,15 @@ def _range(value: object, where: str) -> tuple[float, float]:
 
 
 def _check_references(tables: Mapping[str, Table]) -> None:
+    parents = {name for table in tables.values() for name in table.parents}
     for table in tables.values():
         for column in table.columns.values():
+            if column.lookup and not column.fixed and table.name in parents:
+                raise InputError(
+                    "DuckDB cannot change an indexed column of a row that others refer to",
+                    where=f"{table.name}.{column.name}",
+                    hint="say allowed: in place of lookup:, or fixed: true",
+                )
             if column.references is None:
                 continue
             parent, key = column.references

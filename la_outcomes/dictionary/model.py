@@ -64,7 +64,7 @@ class Column:
     def labels(self) -> Mapping[Scalar, str]:
         """Codes and their labels, from the column or its lookup; empty where any value may occur."""
         if self.lookup is not None:
-            return dict(self.lookup.values)
+            return {code: label for code, label in self.lookup.values.items()}
         return self.allowed or {}
 
 
