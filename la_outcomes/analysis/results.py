@@ -13,6 +13,7 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
+from scipy import stats
 
 from la_outcomes.errors import StatisticsError
 
@@ -43,6 +44,14 @@ class Result:
     def to_frame(self) -> pd.DataFrame:
         """Return one row; an interval ``x_ci`` becomes ``x_ci_low`` and ``x_ci_high``."""
         return pd.DataFrame([_flat(self)])
+
+
+class Table(pd.DataFrame):
+    """A result that is a table: a data frame with the `to_frame` that every result has."""
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return a plain data frame with the same rows."""
+        return pd.DataFrame(self)
 
 
 def _flat(result: Any, prefix: str = "") -> dict[str, Any]:
@@ -105,8 +114,7 @@ def complete_rows(
         A column does not exist, is all missing, holds infinite values, or holds missing values while
         ``missing="raise"``.
     """
-    if missing not in ("raise", "drop"):
-        raise StatisticsError(f"missing={missing!r} is not known", hint="use 'raise' or 'drop'")
+    require_choice(missing, ("raise", "drop"), "missing")
     wanted = list(dict.fromkeys(columns))
     for column in wanted:
         _check_column(frame, column, missing)
@@ -151,6 +159,24 @@ def complete(columns: Mapping[str, ArrayLike], missing: Missing = "raise") -> tu
     return [kept[name].to_numpy() for name in columns], dropped
 
 
+def complete_pair(
+    x: ArrayLike, y: ArrayLike, missing: Missing, minimum: int
+) -> tuple[FloatArray, FloatArray, int]:
+    """Return two columns matched by position, without missing rows, and how many were dropped.
+
+    Raises
+    ------
+    StatisticsError
+        As `complete`, or a column is constant, or fewer than ``minimum`` rows are complete.
+    """
+    names = variable_name(x, "x"), variable_name(y, "y")
+    (first, second), dropped = complete({names[0]: x, names[1]: y}, missing)
+    require_rows(len(first), minimum, " and ".join(names))
+    require_spread(first, names[0])
+    require_spread(second, names[1])
+    return first, second, dropped
+
+
 def require_spread(values: FloatArray, name: str) -> None:
     """Refuse a variable whose values are all the same, up to rounding."""
     if np.ptp(values) <= 4 * np.finfo(float).eps * np.max(np.abs(values)):
@@ -167,7 +193,29 @@ def require_rows(n: int, minimum: int, name: str) -> None:
         )
 
 
+def normal_quantile(level: float) -> float:
+    """Return the two-sided standard normal quantile of a confidence level, 1.96 for 0.95.
+
+    Raises
+    ------
+    StatisticsError
+        The level is not between 0 and 1.
+    """
+    require_level(level)
+    return float(stats.norm.ppf(0.5 + level / 2))
+
+
 def require_level(level: float) -> None:
     """Refuse a confidence level outside (0, 1)."""
     if not 0 < level < 1:
-        raise StatisticsError(f"a confidence level of {level} is not between 0 and 1", where="level")
+        raise StatisticsError(
+            f"a confidence level of {level} is not between 0 and 1", where="level", hint="0.95 means 95 %"
+        )
+
+
+def require_choice(value: object, choices: Sequence[object], name: str) -> None:
+    """Refuse an argument that is none of its choices."""
+    if value not in choices:
+        raise StatisticsError(
+            f"{name}={value!r} is not known", where=name, hint="use one of " + ", ".join(map(repr, choices))
+        )

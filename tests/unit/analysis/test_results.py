@@ -90,7 +90,7 @@ def test_complete_rows_keeps_other_types_and_names_an_unknown_column() -> None:
         results.complete_rows(frame, ["ages"])
     with pytest.raises(StatisticsError, match="infinite"):
         results.complete_rows(pd.DataFrame({"age": [1.0, np.inf]}), ["age"])
-    with pytest.raises(StatisticsError, match="'raise' or 'drop'"):
+    with pytest.raises(StatisticsError, match="one of 'raise', 'drop'"):
         results.complete_rows(frame, ["age"], "ignore")  # type: ignore[arg-type]
     with pytest.raises(StatisticsError, match="no row is complete"):
         results.complete_rows(pd.DataFrame({"a": [1, None], "b": [None, 1]}), ["a", "b"], "drop")
