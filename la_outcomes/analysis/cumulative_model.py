@@ -1,0 +1,88 @@
+"""A fitted cumulative logit model with the rows it came from; logistic regression is its two-level case."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.special import expit
+
+from la_outcomes.analysis.covariance import sandwich
+from la_outcomes.analysis.model_frame import ModelRows
+from la_outcomes.analysis.ordinal_newton import CumulativeFit, fit_cumulative, loglik_at, score_rows
+from la_outcomes.analysis.results import FloatArray
+from la_outcomes.analysis.separation import refuse_separation
+from la_outcomes.analysis.terms import Design
+from la_outcomes.errors import StatisticsError
+
+_HINT = "pool levels or groups, or ask for a penalised fit (penalty=1.0)"
+
+
+@dataclass(frozen=True)
+class CumulativeModel:
+    """Rows, design, level of each row (0..K-1 of those that occur) and the maximum-likelihood fit."""
+
+    rows: ModelRows
+    design: Design
+    codes: NDArray[np.int64]
+    labels: tuple[object, ...]
+    fit: CumulativeFit
+    penalty: float
+
+    @cached_property
+    def scores(self) -> FloatArray:
+        """Score of one patient of each row, thresholds first."""
+        return score_rows(self.design.matrix, self.codes, self.fit.parameters, self.fit.n_thresholds)
+
+    def covariance(self, kind: str) -> FloatArray:
+        """Return the covariance of thresholds and coefficients: classical, HC0, cluster, CR0 or CR1."""
+        if kind == "classical":
+            return self.fit.covariance
+        return sandwich(self.fit.covariance, self.scores, self.rows.weights, self.rows.clusters, kind)
+
+    def loglik_at(self, parameters: FloatArray) -> float:
+        """Return the log-likelihood of these rows at given thresholds and coefficients."""
+        return loglik_at(self.design.matrix, self.codes, self.rows.weights, parameters, self.fit.n_thresholds)
+
+    def linear_predictor(self, frame: pd.DataFrame | None = None) -> FloatArray:
+        """Return x beta of the model's rows, or of new ones."""
+        matrix = self.design.matrix if frame is None else self.design.encode(frame)
+        return matrix @ self.fit.beta
+
+    def probabilities(self, frame: pd.DataFrame | None = None) -> FloatArray:
+        """Return P(Y = level) for each level that occurs (rows by K)."""
+        below = expit(self.fit.thresholds - self.linear_predictor(frame)[:, None])
+        return np.diff(below, axis=1, prepend=0.0, append=1.0)
+
+
+def fit_model(
+    rows: ModelRows, design: Design, codes: NDArray[np.int64], labels: tuple[object, ...], penalty: float
+) -> CumulativeModel:
+    """Fit and refuse separation.
+
+    Raises
+    ------
+    StatisticsError
+        Separation (the variables are named), no convergence, a negative penalty.
+    """
+    if not (np.isfinite(penalty) and penalty >= 0):
+        raise StatisticsError(f"a penalty of {penalty}", where="penalty", hint="a number from 0 up")
+    weights = None if (rows.weights == 1).all() else rows.weights
+    fit = fit_cumulative(design.matrix, codes, weights, penalty=penalty)
+    if fit.suspect:
+        refuse_separation(design.matrix, codes, design.columns, outcome=rows.outcome, hint=_HINT)
+    return CumulativeModel(rows, design, codes, labels, fit, penalty)
+
+
+def c_index(eta: FloatArray, codes: NDArray[np.int64], weights: FloatArray) -> float:
+    """Return Harrell's C: of all pairs with different outcomes, the share whose worse outcome has the higher
+    linear predictor, ties counting one half (``Hmisc::rcorr.cens``; 2 levels: area under the ROC curve)."""
+    values, place = np.unique(eta, return_inverse=True)
+    counts = np.zeros((int(codes.max()) + 1, len(values)))
+    np.add.at(counts, (codes, place), weights)
+    better = np.cumsum(counts, axis=0) - counts
+    below = np.cumsum(better, axis=1) - better
+    return float((counts * (below + better / 2)).sum() / (counts * better.sum(axis=1, keepdims=True)).sum())

@@ -1,0 +1,68 @@
+"""Likelihood-ratio test of nested models."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from scipy import stats
+
+from la_outcomes.analysis.results import FloatArray, Result
+from la_outcomes.errors import StatisticsError
+
+
+class LikelihoodFit(Protocol):
+    """What the test needs of a fit."""
+
+    @property
+    def loglik(self) -> float: ...
+
+    @property
+    def parameters(self) -> FloatArray: ...
+
+    @property
+    def outcome_values(self) -> FloatArray: ...
+
+
+@dataclass(frozen=True)
+class LikelihoodRatio(Result):
+    """chi2 = 2 (loglik full - loglik reduced) on df = difference in parameters, and its p."""
+
+    chi2: float
+    df: int
+    p: float
+
+
+def likelihood_ratio(full: LikelihoodFit, reduced: LikelihoodFit) -> LikelihoodRatio:
+    """Test whether the parameters that ``full`` has beyond ``reduced`` are 0 (Wilks 1938).
+
+    Equals R ``anova(reduced, full)`` of polr, clm and glm fits, and ``lmtest::lrtest`` of lm fits. A small p
+    says that the added terms improve the fit.
+
+    Raises
+    ------
+    StatisticsError
+        The models were not fitted to the same outcomes, are not nested, or are penalised.
+    """
+    same = full.outcome_values.shape == reduced.outcome_values.shape and np.array_equal(
+        full.outcome_values, reduced.outcome_values
+    )
+    if not same:
+        raise StatisticsError(
+            "the two models were not fitted to the same patients",
+            where="likelihood_ratio",
+            hint="missing values differ? fit both on the rows complete for the full model",
+        )
+    if getattr(full, "penalty", 0.0) or getattr(reduced, "penalty", 0.0):
+        raise StatisticsError("a penalised likelihood has no chi-squared test", where="likelihood_ratio")
+    df = len(full.parameters) - len(reduced.parameters)
+    chi2 = 2 * (full.loglik - reduced.loglik)
+    if df < 1 or chi2 < -1e-6 * (1 + abs(full.loglik)):
+        raise StatisticsError(
+            "the second model is not nested in the first",
+            where="likelihood_ratio",
+            hint="the full model must contain every term of the reduced one; give it first",
+        )
+    chi2 = max(chi2, 0.0)
+    return LikelihoodRatio(chi2, df, float(stats.chi2.sf(chi2, df)))

@@ -1,0 +1,102 @@
+"""Restricted cubic splines (Harrell)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike
+
+from la_outcomes.analysis.results import FloatArray, require_rows, to_floats, variable_name
+from la_outcomes.errors import StatisticsError
+
+# Harrell, Regression Modeling Strategies, 2nd ed. 2015, Table 2.3, p. 28.
+KNOT_QUANTILES = {
+    3: (0.10, 0.50, 0.90),
+    4: (0.05, 0.35, 0.65, 0.95),
+    5: (0.05, 0.275, 0.50, 0.725, 0.95),
+    6: (0.05, 0.23, 0.41, 0.59, 0.77, 0.95),
+    7: (0.025, 0.1833, 0.3417, 0.50, 0.6583, 0.8167, 0.975),
+}
+
+
+@dataclass(frozen=True)
+class SplineBasis:
+    """Columns of a restricted cubic spline: ``basis`` (n by k - 1, the first is x itself), ``knots`` (k)."""
+
+    basis: FloatArray
+    knots: FloatArray
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return the basis with columns ``x``, ``x'``, ``x''`` as ``rms::rcs`` names them."""
+        return pd.DataFrame(self.basis, columns=["x" + "'" * j for j in range(self.basis.shape[1])])
+
+
+def restricted_cubic_spline(x: ArrayLike, knots: int | Sequence[float] = 4) -> SplineBasis:
+    """Return the restricted cubic spline basis of ``x``: cubic between knots, linear beyond them.
+
+    With knots t_1 < ... < t_k the columns are x and, for j = 1 .. k - 2,
+    [(x - t_j)+^3 - (x - t_{k-1})+^3 (t_k - t_j) / (t_k - t_{k-1})
+    + (x - t_k)+^3 (t_{k-1} - t_j) / (t_k - t_{k-1})] / (t_k - t_1)^2 (Harrell 2015, eq. 2.25-2.26, p. 26). The division puts every column on the scale of x.
+    Equals R ``Hmisc::rcspline.eval(x, knots, norm=2, inclx=TRUE)``.
+
+    Parameters
+    ----------
+    x : n finite numbers.
+    knots : number of knots, 3 to 7, placed at Harrell's quantiles (Table 2.3), or their positions.
+
+    Read it through a test of the columns after the first (`nonlinearity_test`) and a plot, never through
+    single coefficients.
+
+    Raises
+    ------
+    StatisticsError
+        Fewer than 3 knots, knots that coincide (x has too few distinct values), missing or infinite x.
+    """
+    name = variable_name(x, "x")
+    values = to_floats(x, name)
+    if np.isnan(values).any():
+        raise StatisticsError(f"{name} has missing values", where=name, hint="drop or impute them first")
+    places = default_knots(values, knots, name=name) if isinstance(knots, int) else np.asarray(knots, float)
+    return SplineBasis(spline_basis(values, places), places)
+
+
+def default_knots(x: FloatArray, n_knots: int, *, name: str = "x") -> FloatArray:
+    """Return ``n_knots`` knots at Harrell's quantiles of ``x`` (R type 7 quantiles).
+
+    Below 100 values the outer knots are the fifth smallest and fifth largest value, as in
+    ``rcspline.eval``.
+
+    Raises
+    ------
+    StatisticsError
+        ``n_knots`` outside 3-7, fewer than 6 values, or two knots coincide.
+    """
+    if n_knots not in KNOT_QUANTILES:
+        raise StatisticsError(f"{n_knots} knots", where=name, hint="use 3 to 7 knots, or give positions")
+    require_rows(len(x), 6, name)
+    knots = np.quantile(x, KNOT_QUANTILES[n_knots])
+    if len(x) < 100:
+        ordered = np.sort(x)
+        knots[0], knots[-1] = ordered[4], ordered[-5]
+    if np.any(np.diff(knots) <= 0):
+        raise StatisticsError(
+            f"knots of {name} coincide: too many equal values for {n_knots} knots",
+            where=name,
+            hint="use fewer knots or give their positions",
+        )
+    return knots
+
+
+def spline_basis(x: FloatArray, knots: FloatArray) -> FloatArray:
+    """Return the n by k - 1 basis of `restricted_cubic_spline` at stated knots."""
+    if len(knots) < 3 or np.any(np.diff(knots) <= 0) or not np.isfinite(knots).all():
+        raise StatisticsError("a restricted cubic spline needs at least 3 increasing knots", where="knots")
+    last, before = knots[-1], knots[-2]
+    cubes = np.maximum(x[:, None] - knots, 0.0) ** 3
+    ratio_before = (last - knots[:-2]) / (last - before)
+    ratio_last = (before - knots[:-2]) / (last - before)
+    curved = cubes[:, :-2] - cubes[:, [-2]] * ratio_before + cubes[:, [-1]] * ratio_last
+    return np.column_stack([x, curved / (last - knots[0]) ** 2])
