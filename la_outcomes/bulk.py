@@ -81,6 +81,12 @@ def read_bulk(path: str | Path) -> BulkShard:
         raise InputError("not a bulk shard of this program", where=path.name) from error
 
 
+def arrow_schema(table: str) -> pa.Schema:
+    """The dictionary's columns of a registry table as an Arrow schema."""
+    columns = load_dictionary().table(table).columns.values()
+    return pa.schema([(column.name, _ARROW_TYPES[column.type]) for column in columns])
+
+
 def to_arrow(table: str, frame: pd.DataFrame) -> pa.Table:
     """The frame with the dictionary's types; raises ``InputError`` naming the column that does not fit."""
     dictionary = load_dictionary()

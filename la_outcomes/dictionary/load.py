@@ -66,7 +66,7 @@ def _table(path: Path, lookups: Mapping[str, Lookup]) -> Table:
         if name not in columns or columns[name].nullable:
             raise InputError("a key's column is missing or nullable", where=f"{path.name}: {name}")
     checks = tuple(Check(name, **entry) for name, entry in body.get("checks", {}).items())
-    return Table(path.stem, body["description"], key, columns, checks)
+    return Table(path.stem, body["description"], key, columns, checks, body.get("fills", False))
 
 
 def _column(name: str, entry: Mapping[str, Any], lookups: Mapping[str, Lookup], where: str) -> Column:

@@ -20,7 +20,7 @@ class Lookup:
 
     name: str
     description: str
-    values: Mapping[str, str]
+    values: Mapping[Scalar, str]
 
     @property
     def table(self) -> str:
@@ -64,7 +64,7 @@ class Column:
     def labels(self) -> Mapping[Scalar, str]:
         """Codes and their labels, from the column or its lookup; empty where any value may occur."""
         if self.lookup is not None:
-            return {code: label for code, label in self.lookup.values.items()}
+            return self.lookup.values
         return self.allowed or {}
 
 
@@ -79,13 +79,17 @@ class Check:
 
 @dataclass(frozen=True)
 class Table:
-    """One registry table."""
+    """One registry table.
+
+    ``fills``: several sources each know a part of a row, so a value that a later source leaves out stays.
+    """
 
     name: str
     description: str
     primary_key: tuple[str, ...]
     columns: Mapping[str, Column]
     checks: tuple[Check, ...] = ()
+    fills: bool = False
 
     @property
     def parents(self) -> set[str]:

@@ -1,0 +1,50 @@
+"""Files that belong to a registry: its snapshot, its imports, copies made while it is open."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from la_outcomes.errors import ResourceError
+from la_outcomes.shards import atomic_path
+
+_COPY = "import shutil, sys; shutil.copy2(sys.argv[1], sys.argv[2])"
+
+
+def snapshot_path(registry: Path) -> Path:
+    """The read-only copy that readers open while a writer holds the registry."""
+    return registry.with_suffix(".snapshot.duckdb")
+
+
+def imports_folder(registry: Path) -> Path:
+    """Folder of the shards that imports and reviews wrote; part of every rebuild."""
+    return registry.with_name(f"{registry.stem}_imports")
+
+
+def copy_while_open(source: Path, target: Path) -> None:
+    """Copy a checkpointed database file that this process holds open, whole or not at all.
+
+    Another process copies: closing any handle on a file drops all POSIX locks this process has on it, and
+    DuckDB's would be among them. Raises ``ResourceError`` where the copy fails.
+    """
+    with atomic_path(target) as temporary:
+        command = [sys.executable, "-I", "-S", "-c", _COPY, str(source), str(temporary)]
+        done = subprocess.run(command, capture_output=True, text=True)
+        if done.returncode:
+            reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
+            raise ResourceError(
+                f"the registry could not be copied: {reason}", where=target.name, hint="look for free space"
+            )
+        stamp = source.stat()
+    os.utime(target, ns=(stamp.st_atime_ns, stamp.st_mtime_ns))
+
+
+def same_state(registry: Path, snapshot: Path) -> bool:
+    """True where the snapshot was copied from the registry as it is now."""
+    if not snapshot.exists():
+        return False
+    one, other = registry.stat(), snapshot.stat()
+    wal = registry.with_name(registry.name + ".wal")
+    return (one.st_size, one.st_mtime_ns) == (other.st_size, other.st_mtime_ns) and not wal.exists()

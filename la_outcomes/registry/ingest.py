@@ -1,0 +1,182 @@
+"""Take result shards into the registry: each once, all of it or nothing, the ledger with the rows."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+
+from la_outcomes.errors import InputError, RegistryLockedError
+from la_outcomes.registry.database import open_for_writing
+from la_outcomes.registry.files import imports_folder, snapshot_path
+from la_outcomes.registry.merge import START_TABLE, merge
+from la_outcomes.registry.shard_files import SHARD_COLUMN, Fault, Shard, ShardFile, find_shards, read_any
+from la_outcomes.registry.staging import stage_shards
+from la_outcomes.shards import TRANSIENT_STATUS
+
+
+@dataclass
+class IngestReport:
+    """What an ingest did.
+
+    ``n_taken`` shards went in with ``rows`` by table, ``n_known`` had gone in before, ``faults`` were left
+    out; ``n_transient`` of those taken are failures that a rerun of their command may turn into results.
+    """
+
+    n_known: int = 0
+    n_taken: int = 0
+    n_transient: int = 0
+    rows: dict[str, int] = field(default_factory=dict)
+    faults: list[Fault] = field(default_factory=list)
+
+
+def ingest(folders: Sequence[str | Path], registry: str | Path) -> IngestReport:
+    """Take in all shards at or below the folders, and what was imported into this registry before.
+
+    Shards that went in before are told by name, size and time, and not read. A faulty shard is reported and
+    does not stop the others. Running it again, or after it was killed, gives the same registry.
+
+    Raises
+    ------
+    InputError
+        A folder does not exist, or there is no shard at all.
+    RegistryLockedError
+        Another process holds the registry.
+    """
+    registry = Path(registry)
+    files = _shard_files(folders, registry)
+    with open_for_writing(registry) as connection:
+        return _ingest_files(connection, files)
+
+
+def rebuild(folders: Sequence[str | Path], registry: str | Path) -> IngestReport:
+    """Make the registry anew from the shards; the old file stays as ``<name>.before-rebuild.duckdb``.
+
+    Nothing is replaced unless the new registry is complete. Raises as `ingest`.
+    """
+    registry = Path(registry)
+    files = _shard_files(folders, registry)
+    _check_not_held(registry)
+    fresh = registry.with_name(f".{registry.stem}.rebuild.duckdb")
+    _remove(fresh)
+    with open_for_writing(fresh) as connection:
+        report = _ingest_files(connection, files)
+    if registry.exists():
+        os.replace(registry, registry.with_suffix(".before-rebuild.duckdb"))
+    registry.with_name(registry.name + ".wal").unlink(missing_ok=True)
+    os.replace(fresh, registry)
+    os.replace(snapshot_path(fresh), snapshot_path(registry))
+    return report
+
+
+def _shard_files(folders: Sequence[str | Path], registry: Path) -> list[ShardFile]:
+    paths = [Path(folder) for folder in folders]
+    for path in paths:
+        if not path.is_dir():
+            raise InputError("there is no such folder", where=path)
+    files = find_shards([*paths, imports_folder(registry)])
+    if not files:
+        raise InputError(
+            "no result shards found", where=", ".join(map(str, paths)), hint="give the --out of a command"
+        )
+    return files
+
+
+def _check_not_held(registry: Path) -> None:
+    if not registry.exists():
+        return
+    try:
+        with open_for_writing(registry):
+            pass
+    except RegistryLockedError:
+        raise
+    except InputError:
+        return
+
+
+def _remove(registry: Path) -> None:
+    for path in (registry, registry.with_name(registry.name + ".wal"), snapshot_path(registry)):
+        path.unlink(missing_ok=True)
+
+
+def _ingest_files(connection: duckdb.DuckDBPyConnection, files: list[ShardFile]) -> IngestReport:
+    report = IngestReport()
+    rows = connection.execute(
+        "SELECT file_name, size_bytes, modified_ns, shard_sha256 FROM ingested"
+    ).fetchall()
+    identities, digests = {row[:3] for row in rows}, {row[3] for row in rows}
+    new = [file for file in files if file.identity not in identities]
+    shards = _in_order(_read_all(new, report))
+    fresh = [shard for shard in shards if shard.sha256 not in digests]
+    report.n_known = len(files) - len(new) + len(shards) - len(fresh)
+    connection.begin()
+    try:
+        taken = _take_in(connection, fresh, report) if fresh else []
+        _write_ledger(connection, [*taken, *(s for s in shards if s.sha256 in digests)])
+    except BaseException:
+        connection.rollback()
+        raise
+    connection.commit()
+    return report
+
+
+def _read_all(files: Iterable[ShardFile], report: IngestReport) -> list[Shard]:
+    shards: dict[str, Shard] = {}
+    for file in files:
+        try:
+            shard = read_any(file)
+        except InputError as error:
+            report.faults.append(Fault(file.path.name, str(error)))
+        else:
+            shards[shard.sha256] = shard
+    return list(shards.values())
+
+
+def _in_order(shards: list[Shard]) -> list[Shard]:
+    return sorted(shards, key=lambda shard: (shard.started_at, shard.sha256))
+
+
+def _take_in(connection: duckdb.DuckDBPyConnection, shards: list[Shard], report: IngestReport) -> list[Shard]:
+    starts = pa.table({SHARD_COLUMN: range(len(shards)), "started_at": [s.started_at for s in shards]})
+    connection.register("starts", starts)
+    connection.execute(f"CREATE OR REPLACE TEMP TABLE {START_TABLE} AS FROM starts")
+    connection.unregister("starts")
+    stage = stage_shards(connection, shards)
+    report.rows = merge(stage)
+    report.faults += [
+        Fault(shards[place].file.path.name, why) for place, why in sorted(stage.refused.items())
+    ]
+    taken = [shard for place, shard in enumerate(shards) if place not in stage.refused]
+    report.n_taken = len(taken)
+    report.n_transient = sum(shard.status == TRANSIENT_STATUS for shard in taken)
+    return taken
+
+
+def _write_ledger(connection: duckdb.DuckDBPyConnection, shards: list[Shard]) -> None:
+    now = datetime.now(UTC).replace(tzinfo=None)
+    rows = [
+        {
+            "shard_sha256": shard.sha256,
+            "file_name": shard.file.path.name,
+            "size_bytes": shard.file.size_bytes,
+            "modified_ns": shard.file.modified_ns,
+            "kind": shard.kind,
+            "n_rows": shard.n_rows,
+            "ingested_at": now,
+        }
+        for shard in shards
+    ]
+    if not rows:
+        return
+    connection.register("taken", pa.Table.from_pylist(rows))
+    connection.execute(
+        "INSERT INTO ingested BY NAME FROM taken ON CONFLICT (shard_sha256) DO UPDATE SET"
+        " file_name = excluded.file_name, size_bytes = excluded.size_bytes,"
+        " modified_ns = excluded.modified_ns"
+    )
+    connection.unregister("taken")

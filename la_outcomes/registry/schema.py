@@ -1,0 +1,118 @@
+"""DuckDB tables made from the data dictionary: keys, checks, lookup tables, comments, views."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+
+import duckdb
+
+from la_outcomes.dictionary import Column, Dictionary, Lookup, Table, load_dictionary
+from la_outcomes.registry.rules import literal, quote, value_rules
+
+SQL_TYPES = {
+    "text": "VARCHAR",
+    "integer": "INTEGER",
+    "bigint": "BIGINT",
+    "number": "DOUBLE",
+    "boolean": "BOOLEAN",
+    "timestamp": "TIMESTAMP",
+}
+
+
+def table_statements(dictionary: Dictionary) -> list[str]:
+    """CREATE TABLE for every lookup and table, parents first; what a migration must arrive at."""
+    lookups = [_create_lookup(lookup) for lookup in dictionary.lookups.values()]
+    return lookups + [_create_table(table) for table in dictionary.tables.values()]
+
+
+def create_from_dictionary(connection: duckdb.DuckDBPyConnection, dictionary: Dictionary) -> None:
+    """Create the dictionary's tables in an empty database, without migrations."""
+    for statement in table_statements(dictionary):
+        connection.execute(statement)
+
+
+def refresh(connection: duckdb.DuckDBPyConnection, dictionary: Dictionary | None = None) -> None:
+    """Bring lookup codes and views up to what the installed package says; tables stay as they are."""
+    for lookup in (dictionary or load_dictionary()).lookups.values():
+        _fill_lookup(connection, lookup)
+    connection.execute(files("la_outcomes.registry").joinpath("views.sql").read_text(encoding="utf-8"))
+
+
+def comment(connection: duckdb.DuckDBPyConnection, dictionary: Dictionary | None = None) -> None:
+    """Write descriptions and units of tables and columns into the database."""
+    for statement in _comments(dictionary or load_dictionary()):
+        connection.execute(statement)
+
+
+def describe(connection: duckdb.DuckDBPyConnection) -> dict[str, list[tuple[object, ...]]]:
+    """Columns and constraints of all tables, comparable between two databases."""
+    columns = connection.execute(
+        "SELECT table_name, column_name, data_type, is_nullable, column_default FROM duckdb_columns()"
+        " WHERE NOT internal AND table_name IN (SELECT table_name FROM duckdb_tables()) ORDER BY ALL"
+    ).fetchall()
+    constraints = connection.execute(
+        "SELECT table_name, constraint_type, constraint_text FROM duckdb_constraints() ORDER BY ALL"
+    ).fetchall()
+    return {"columns": columns, "constraints": constraints}
+
+
+def _create_lookup(lookup: Lookup) -> str:
+    return (
+        f"CREATE TABLE {quote(lookup.table)} "
+        "(code VARCHAR PRIMARY KEY, label VARCHAR NOT NULL, position INTEGER NOT NULL)"
+    )
+
+
+def _create_table(table: Table) -> str:
+    parts = [_column_sql(column) for column in table.columns.values()]
+    parts.append(f"PRIMARY KEY ({', '.join(map(quote, table.primary_key))})")
+    parts += [f"CHECK ({rule.condition})" for rule in value_rules(table)]
+    parts += [sql for column in table.columns.values() if (sql := _foreign_key(column))]
+    return f"CREATE TABLE {quote(table.name)} (\n  " + ",\n  ".join(parts) + "\n)"
+
+
+def _column_sql(column: Column) -> str:
+    sql = f"{quote(column.name)} {SQL_TYPES[column.type]}"
+    if not column.nullable:
+        sql += " NOT NULL"
+    if column.default is not None:
+        sql += f" DEFAULT {literal(column.default)}"
+    return sql
+
+
+def _foreign_key(column: Column) -> str | None:
+    if column.lookup:
+        parent, key = column.lookup.table, "code"
+    elif column.references:
+        parent, key = column.references
+    else:
+        return None
+    return f"FOREIGN KEY ({quote(column.name)}) REFERENCES {quote(parent)} ({quote(key)})"
+
+
+def _fill_lookup(connection: duckdb.DuckDBPyConnection, lookup: Lookup) -> None:
+    rows = [(code, label, i) for i, (code, label) in enumerate(lookup.values.items())]
+    connection.executemany(
+        f"INSERT INTO {quote(lookup.table)} VALUES (?, ?, ?) ON CONFLICT (code)"
+        " DO UPDATE SET label = excluded.label, position = excluded.position",
+        rows,
+    )
+
+
+def _comments(dictionary: Dictionary) -> list[str]:
+    statements = [
+        f"COMMENT ON TABLE {quote(lookup.table)} IS {literal(lookup.description)}"
+        for lookup in dictionary.lookups.values()
+    ]
+    for table in dictionary.tables.values():
+        statements.append(f"COMMENT ON TABLE {quote(table.name)} IS {literal(table.description)}")
+        statements += [
+            f"COMMENT ON COLUMN {quote(table.name)}.{quote(column.name)} IS {literal(column_comment(column))}"
+            for column in table.columns.values()
+        ]
+    return statements
+
+
+def column_comment(column: Column) -> str:
+    """Description and unit in one line, as it stands in the database and the codebook."""
+    return column.description + (f" [{column.unit}]" if column.unit else "")
