@@ -19,7 +19,7 @@ from la_outcomes.errors import InputError
 if TYPE_CHECKING:
     import SimpleITK as sitk
 
-Array = npt.NDArray[np.generic]
+Array = npt.NDArray[Any]
 Affine = npt.NDArray[np.floating[Any]]
 Interpolator = Literal["linear", "bspline", "nearest"]
 
