@@ -1,0 +1,110 @@
+"""FLAIR of a head: signal of its tissues and lesions, coil shading, thick slices, Rician noise."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from scipy import ndimage
+
+from la_outcomes.imaging.geometry import Image
+from la_outcomes.simulation.anatomy import INTRACRANIAL, Tissue, is_tissue
+from la_outcomes.simulation.fields import FloatArray, drawn, smooth_field
+from la_outcomes.simulation.head import Head
+from la_outcomes.simulation.lesions import WhiteMatterLesions
+from la_outcomes.simulation.patient import FlairSettings, PatientSpec
+from la_outcomes.simulation.sampling import (
+    Grid,
+    draw_pose,
+    grid_affine,
+    index_range,
+    sample,
+    slice_directions,
+)
+
+
+def head_signal(
+    head: Head,
+    wmh: WhiteMatterLesions,
+    infarct: FloatArray,
+    patient: PatientSpec,
+    rng: np.random.Generator,
+    image: dict[str, Any],
+) -> FloatArray:
+    """FLAIR signal of the head's voxels, white matter = 1, before the scanner."""
+    model = image["flair"]
+    spread = 1 + model["signal_sd"] * rng.standard_normal(len(Tissue))
+    table = np.array([model["signal"][tissue.name] for tissue in Tissue]) * spread
+    signal = table.astype(np.float32)[head.tissue]
+    if not patient.flair.has_skull:
+        signal[~is_tissue(head.tissue, INTRACRANIAL)] = 0
+    signal *= 1 + np.float32(model["texture_sd"]) * smooth_field(signal.shape, 8.0, rng)
+    signal = ndimage.gaussian_filter(signal, image["head"]["soft_edge_mm"], truncate=3)
+    signal += _ependyma(head, float(model["ependyma"]))
+    signal += (np.float32(drawn(model["wmh"], rng)) - signal) * wmh.tissue
+    signal += (_infarct_signal(patient, infarct, rng, model) - signal) * infarct
+    return np.asarray(signal, dtype=np.float32)
+
+
+def _ependyma(head: Head, height: float) -> FloatArray:
+    """The bright rim that every head shows along its ventricles."""
+    ventricle = (head.tissue == Tissue.VENTRICLE).astype(np.float32)
+    near = ndimage.gaussian_filter(ventricle, 1.2, truncate=2)
+    white = (head.tissue == Tissue.WHITE).astype(np.float32)
+    return np.asarray(np.clip(near * 2.5, 0, 1) * white * np.float32(height), dtype=np.float32)
+
+
+def _infarct_signal(
+    patient: PatientSpec, infarct: FloatArray, rng: np.random.Generator, model: dict[str, Any]
+) -> FloatArray:
+    """Bright while fresh; a dark cavity with a bright rim once old."""
+    bright = np.float32(drawn(model["acute_infarct"], rng))
+    if patient.infarct_age != "old":
+        return np.full(infarct.shape, bright, dtype=np.float32)
+    depth = ndimage.gaussian_filter(infarct, 2.5, truncate=2)
+    core = np.clip((depth - 0.75) / 0.2, 0, 1)
+    return np.asarray(
+        model["old_infarct_rim"] * (1 - core) + model["old_infarct_core"] * core, dtype=np.float32
+    )
+
+
+def flair_grid(head: Head, settings: FlairSettings, rng: np.random.Generator, model: dict[str, Any]) -> Grid:
+    """The FLAIR's grid: an oblique block around the skull, all slices parallel and at right angles."""
+    pose = draw_pose(model, rng)
+    directions = slice_directions(settings.pixel_spacing_mm, settings.slice_spacing_mm, 0.0)
+    low, high = index_range(is_tissue(head.tissue, INTRACRANIAL), head.affine, pose, directions)
+    margin = np.array([22.0, 26.0, 3.0]) / np.linalg.norm(directions, axis=0)
+    count = np.ceil(high - low + 2 * margin).astype(int) + 1
+    oblique = draw_pose(model, rng)
+    affine = oblique @ grid_affine(directions, low - margin)
+    shape = (int(count[0] + count[0] % 2), int(count[1] + count[1] % 2), int(count[2]))
+    return Grid(shape, affine, settings.slice_thickness_mm, pose @ np.linalg.inv(oblique))
+
+
+def scan_flair(
+    signal: FloatArray, head: Head, grid: Grid, rng: np.random.Generator, model: dict[str, Any]
+) -> Image:
+    """Take the FLAIR: int16 signal on the grid, in arbitrary units."""
+    data = sample(signal, head.affine, grid, step_mm=model["step_mm"], outside=0.0)
+    pixel = float(np.linalg.norm(grid.affine[:3, 0]))
+    sigma = model["psf_mm"] / pixel
+    data = ndimage.gaussian_filter(data, (sigma, sigma, 0), truncate=3)
+    data *= _coil_shading(grid, rng, model["bias"])
+    noise = np.float32(drawn(model["noise"], rng))
+    real = data + noise * rng.standard_normal(data.shape, dtype=np.float32)
+    imaginary = noise * rng.standard_normal(data.shape, dtype=np.float32)
+    scale = np.float32(drawn(model["white_matter_signal"], rng))
+    return Image(np.rint(np.hypot(real, imaginary) * scale).astype(np.int16), grid.affine)
+
+
+def _coil_shading(grid: Grid, rng: np.random.Generator, model: dict[str, Any]) -> FloatArray:
+    """Smooth factor around 1, drawn on millimetres and read at the voxels."""
+    spacing = np.linalg.norm(grid.affine[:3, :3], axis=0)
+    extent = [int(np.ceil(n * s)) + 1 for n, s in zip(grid.shape, spacing, strict=True)]
+    coarse = smooth_field([e // 8 + 2 for e in extent], model["control_mm"] / 8, rng)
+    axes = [np.arange(n) * s / 8 for n, s in zip(grid.shape, spacing, strict=True)]
+    for axis, position in enumerate(axes):
+        low = position.astype(int)
+        t = (position - low).astype(np.float32).reshape([-1 if a == axis else 1 for a in range(3)])
+        coarse = coarse.take(low, axis) * (1 - t) + coarse.take(low + 1, axis) * t
+    return np.asarray(np.exp(model["sd"] * coarse), dtype=np.float32)

@@ -1,0 +1,177 @@
+"""A patient's head: an anatomy bent, scaled, aged and shrunk, on a 1 mm grid of its own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy import ndimage
+
+from la_outcomes.simulation.anatomy import (
+    INTRACRANIAL,
+    Anatomy,
+    BoolArray,
+    LabelArray,
+    Tissue,
+    is_tissue,
+)
+from la_outcomes.simulation.fields import FloatArray, smooth_field
+from la_outcomes.simulation.patient import PatientSpec
+
+_COARSE_MM = 4
+
+
+@dataclass(frozen=True, eq=False)
+class Head:
+    """A patient's head on a 1 mm grid (i, j, k; RAS; mm; origin near the centre of the brain).
+
+    ``tissue``: classes. ``lesion_prior``: where the anatomy's map marks WMH. ``mni_affine``: MNI152 mm to
+    mm of this head, without the smooth deformation. ``displacement_mm`` (i, j, k, 3): from a voxel to
+    where it came from in the scaled anatomy. ``icv_ml``, ``brain_volume_ml``: of the classes drawn.
+    """
+
+    tissue: LabelArray
+    lesion_prior: BoolArray
+    affine: npt.NDArray[np.float64]
+    mni_affine: npt.NDArray[np.float64]
+    displacement_mm: FloatArray
+    icv_ml: float
+    brain_volume_ml: float
+
+
+def build_head(
+    anatomy: Anatomy, patient: PatientSpec, rng: np.random.Generator, model: dict[str, Any]
+) -> Head:
+    """Draw the patient's head from the anatomy; ``model`` is ``parameters["image"]["head"]``."""
+    scale = _scale(anatomy, patient.icv_ml, rng, model)
+    shape = tuple(int(np.ceil(n * s)) for n, s in zip(anatomy.tissue.shape, scale, strict=True))
+    affine = np.eye(4)
+    affine[:3, 3] = anatomy.affine[:3, 3] * scale
+    displacement = _deformation(shape, rng, model)
+    displacement += _ventricle_shift(anatomy, patient.age_years, scale, shape, rng, model)
+    tissue = _warp(anatomy.tissue, displacement, scale)
+    prior = _warp(anatomy.lesion_prior.astype(np.uint8), displacement, scale) > 0
+    tissue = _widen_sulci(tissue, _by_age(model["atrophy"], patient.age_years, rng))
+    if rng.random() < model["plexus_probability"]:
+        tissue = _add_plexus(tissue)
+    brain = _volume(tissue, INTRACRANIAL) - _volume(tissue, (Tissue.CSF, Tissue.VENTRICLE, Tissue.PLEXUS))
+    mni_affine = np.diag([*scale, 1.0]) @ anatomy.mni_affine
+    return Head(tissue, prior, affine, mni_affine, displacement, _volume(tissue, INTRACRANIAL), brain)
+
+
+def _volume(tissue: LabelArray, classes: tuple[Tissue, ...]) -> float:
+    return float(is_tissue(tissue, classes).sum()) / 1000.0
+
+
+def _by_age(model: dict[str, Any], age_years: float, rng: np.random.Generator) -> float:
+    mean = model["intercept"] + model["per_decade_from_68"] * (age_years - 68) / 10
+    return float(np.clip(mean + model["sd"] * rng.standard_normal(), *model["range"]))
+
+
+def _scale(
+    anatomy: Anatomy, icv_ml: float | None, rng: np.random.Generator, model: dict[str, Any]
+) -> npt.NDArray[np.float64]:
+    """Factor of each axis; together they bring the anatomy to the asked intracranial volume."""
+    factors = np.exp(model["scale_sd"] * rng.standard_normal(3))
+    factors /= np.prod(factors) ** (1 / 3)
+    if icv_ml is not None:
+        factors *= (icv_ml / _volume(anatomy.tissue, INTRACRANIAL)) ** (1 / 3)
+    return np.asarray(np.clip(factors, 0.8, 1.25))
+
+
+def _deformation(shape: tuple[int, ...], rng: np.random.Generator, model: dict[str, Any]) -> FloatArray:
+    settings = model["deformation"]
+    fields = [smooth_field(shape, settings["control_mm"], rng) for _ in range(3)]
+    return np.stack(fields, axis=-1) * np.float32(settings["sd_mm"])
+
+
+def _ventricle_shift(
+    anatomy: Anatomy,
+    age_years: float,
+    scale: npt.NDArray[np.float64],
+    shape: tuple[int, ...],
+    rng: np.random.Generator,
+    model: dict[str, Any],
+) -> FloatArray:
+    """Displacement that draws tissue away from the ventricles (or towards them), fading with distance."""
+    amount = _by_age(model["ventricles_mm"], age_years, rng)
+    coarse = _ventricle_directions(anatomy, float(model["ventricles_reach_mm"]))
+    step = [1 / (_COARSE_MM * s) for s in scale]
+    channels = [_enlarge(coarse[..., axis], step, shape) for axis in range(3)]
+    return np.stack(channels, axis=-1) * np.float32(amount)
+
+
+@lru_cache(maxsize=2)
+def _ventricle_directions(anatomy: Anatomy, reach_mm: float) -> FloatArray:
+    """Coarse field of unit arrows towards the ventricles, weighted by exp(-distance / reach)."""
+    ventricle = anatomy.tissue == Tissue.VENTRICLE
+    ends = [n - n % _COARSE_MM for n in ventricle.shape]
+    blocks = ventricle[: ends[0], : ends[1], : ends[2]]
+    counts = [n // _COARSE_MM for n in ends]
+    share = blocks.reshape(counts[0], _COARSE_MM, counts[1], _COARSE_MM, counts[2], _COARSE_MM).mean(
+        (1, 3, 5)
+    )
+    inside = share > 0.4
+    distance = ndimage.distance_transform_edt(~inside) - ndimage.distance_transform_edt(inside)
+    distance = ndimage.gaussian_filter(distance.astype(np.float32) * _COARSE_MM, 1.0)
+    arrows = -np.stack(np.gradient(distance, _COARSE_MM), axis=-1)
+    weight = np.exp(-np.abs(distance) / reach_mm) * np.clip(distance / 4.0 + 1.0, 0, 1)
+    return np.asarray(arrows * weight[..., None], dtype=np.float32)
+
+
+def _enlarge(coarse: FloatArray, step: list[float], shape: tuple[int, ...]) -> FloatArray:
+    """Linear enlargement of a coarse grid: voxel i of the result lies at i * step in the coarse grid."""
+    for axis, (factor, n) in enumerate(zip(step, shape, strict=True)):
+        position = np.clip((np.arange(n) + 0.5) * factor - 0.5, 0, coarse.shape[axis] - 1)
+        low = np.minimum(position.astype(int), coarse.shape[axis] - 2)
+        t = (position - low).astype(np.float32)
+        view = [1, 1, 1]
+        view[axis] = n
+        t = t.reshape(view)
+        coarse = coarse.take(low, axis) * (1 - t) + coarse.take(low + 1, axis) * t
+    return coarse
+
+
+def _warp(values: LabelArray, displacement_mm: FloatArray, scale: npt.NDArray[np.float64]) -> LabelArray:
+    """Values of the anatomy at (voxel + displacement) / scale, nearest neighbour, 0 outside."""
+    import SimpleITK as sitk
+
+    source = sitk.GetImageFromArray(np.ascontiguousarray(values.transpose(2, 1, 0)))
+    source.SetSpacing([float(s) for s in scale])
+    field = sitk.GetImageFromArray(
+        np.ascontiguousarray(displacement_mm.transpose(2, 1, 0, 3), dtype=np.float64), isVector=True
+    )
+    warp = sitk.WarpImageFilter()
+    warp.SetInterpolator(sitk.sitkNearestNeighbor)
+    warp.SetOutputParameteresFromImage(field)
+    result = sitk.GetArrayFromImage(warp.Execute(source, field))
+    return np.ascontiguousarray(result.transpose(2, 1, 0))
+
+
+def _widen_sulci(tissue: LabelArray, amount: float) -> LabelArray:
+    """Give the outermost share of the cortex that borders on CSF to CSF: sulci widen as the cortex thins."""
+    if amount <= 0:
+        return tissue
+    fluid = ndimage.gaussian_filter((tissue == Tissue.CSF).astype(np.float32), 1.3, truncate=3)
+    cortex = (tissue == Tissue.CORTEX) | (tissue == Tissue.CEREBELLAR_CORTEX)
+    values = fluid[cortex]
+    if values.size == 0:
+        return tissue
+    limit = np.quantile(values, 1 - amount)
+    return np.where(cortex & (fluid > max(float(limit), 0.15)), np.uint8(Tissue.CSF), tissue)
+
+
+def _add_plexus(tissue: LabelArray) -> LabelArray:
+    """Choroid plexus in the trigones: the voxels deepest inside the ventricles' back half."""
+    ventricle = tissue == Tissue.VENTRICLE
+    if not ventricle.any():
+        return tissue
+    y = np.arange(tissue.shape[1])[None, :, None]
+    rows = np.flatnonzero(ventricle.any((0, 2)))
+    centre = rows[0] + 0.30 * (rows[-1] - rows[0])
+    depth = ndimage.gaussian_filter(ventricle.astype(np.float32), 2.5, truncate=2)
+    chosen = ventricle & (depth > 0.72) & (np.abs(y - centre) < 7)
+    return np.where(chosen, np.uint8(Tissue.PLEXUS), tissue)

@@ -1,0 +1,118 @@
+"""Infarcts: real masks carried from MNI152 into a head, or modelled ones, of a known native volume."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy import ndimage
+
+from la_outcomes.errors import InputError
+from la_outcomes.simulation.anatomy import PARENCHYMA, BoolArray, Tissue, is_tissue
+from la_outcomes.simulation.fields import FloatArray, mixed_field, threshold_for_volume
+from la_outcomes.simulation.head import Head
+
+
+def draw_infarct(
+    head: Head, volume_ml: float, mask_path: str | None, rng: np.random.Generator, model: dict[str, Any]
+) -> FloatArray:
+    """Soft map (share of a voxel, 0..1) of an infarct of this native volume on the head's grid.
+
+    ``model`` is ``parameters["image"]["infarct"]``. With a mask its shape and place are kept and its edge
+    is moved until the volume is right. Raises ``InputError`` where the mask lies outside the brain.
+    """
+    result = np.zeros(head.tissue.shape, dtype=np.float32)
+    if volume_ml <= 0:
+        return result
+    brain = is_tissue(head.tissue, PARENCHYMA)
+    score = _carried_score(head, mask_path) if mask_path else _modelled_score(head, volume_ml, rng, model)
+    inside = brain & (score > -60)
+    result[inside] = threshold_for_volume(score[inside], np.ones(int(inside.sum()), np.float32), volume_ml,
+                                          float(model["edge_mm"]))  # fmt: skip
+    return result
+
+
+def _carried_score(head: Head, mask_path: str) -> FloatArray:
+    """Signed distance (mm, inside positive) to the mask's edge after carrying it into the head."""
+    from la_outcomes.imaging.geometry import Image, resample_to
+    from la_outcomes.imaging.nifti import read_mask
+
+    mask = read_mask(mask_path, None)
+    placed = Image((mask.data > 0).astype(np.float32), head.mni_affine @ mask.affine)
+    carried = resample_to(placed, head.tissue.shape, head.affine, interpolator="linear", outside=0).data > 0.5
+    carried &= is_tissue(head.tissue, PARENCHYMA)
+    if not carried.any():
+        raise InputError("the infarct mask lies outside this head's brain", where=Path(mask_path).name)
+    outside = ndimage.distance_transform_edt(~carried)
+    return np.asarray(ndimage.distance_transform_edt(carried) - outside, dtype=np.float32)
+
+
+def _modelled_score(
+    head: Head, volume_ml: float, rng: np.random.Generator, model: dict[str, Any]
+) -> FloatArray:
+    """Signed distance (mm) to a rough ellipsoid within one hemisphere, about as large as asked."""
+    kinds = list(model["kinds"])
+    kind = str(rng.choice(kinds, p=list(model["kinds"].values())))
+    centre = _centre(head, "cortical" if volume_ml > 25 and kind == "deep" else kind, rng)
+    radius = (volume_ml * 1000 * 3 / (4 * np.pi)) ** (1 / 3)
+    stretch = np.exp(0.25 * rng.standard_normal(3))
+    stretch /= np.prod(stretch) ** (1 / 3)
+    axes = [(np.arange(n) - c) / s for n, c, s in zip(head.tissue.shape, centre, stretch, strict=True)]
+    square = axes[0][:, None, None] ** 2 + axes[1][None, :, None] ** 2 + axes[2][None, None, :] ** 2
+    score = (radius - np.sqrt(square)).astype(np.float32)
+    rough = model["roughness"]
+    weight = [w * min(1.0, radius / 8) for w in rough["weight"]]
+    score += mixed_field(score.shape, rough["control_mm"], weight, rng)
+    midline = -head.affine[0, 3]
+    side = (np.arange(score.shape[0]) - midline) * np.sign(centre[0] - midline)
+    return np.asarray(np.minimum(score, side[:, None, None].astype(np.float32)), dtype=np.float32)
+
+
+def _centre(head: Head, kind: str, rng: np.random.Generator) -> npt.NDArray[np.int64]:
+    classes = {
+        "cortical": (Tissue.CORTEX,),
+        "deep": (Tissue.DEEP_GREY, Tissue.WHITE),
+        "posterior": (Tissue.CEREBELLAR_CORTEX, Tissue.BRAINSTEM),
+    }[kind]
+    choice = np.flatnonzero(is_tissue(head.tissue, classes) & _off_midline(head))
+    return np.array(np.unravel_index(int(rng.choice(choice)), head.tissue.shape))
+
+
+def _off_midline(head: Head) -> BoolArray:
+    x = np.abs(np.arange(head.tissue.shape[0]) + head.affine[0, 3])
+    return np.asarray(np.broadcast_to((x > 6)[:, None, None], head.tissue.shape))
+
+
+def infarct_subject(path: str | Path) -> str:
+    """The subject a mask belongs to: its file name up to the first underscore ("sub-1688")."""
+    return re.split(r"[_.]", Path(path).name)[0]
+
+
+def list_infarcts(folder: str | Path) -> list[Path]:
+    """Infarct masks (*.nii.gz) of a folder, by name. Raises ``InputError`` where there are none."""
+    paths = sorted(Path(folder).glob("*.nii*"))
+    if not paths:
+        raise InputError("no infarct masks (*.nii.gz) in the folder", where=folder)
+    return paths
+
+
+@lru_cache(maxsize=4096)
+def mask_volume_mni_ml(path: Path) -> float:
+    """Volume of a mask in MNI space, mL."""
+    from la_outcomes.imaging.geometry import volume_ml
+    from la_outcomes.imaging.nifti import read_mask
+
+    image = read_mask(path, None)
+    return volume_ml(image.data > 0, image.affine)
+
+
+def choose_mask(masks: Sequence[Path], volume_ml: float, rng: np.random.Generator) -> Path:
+    """One of the (up to) five masks whose MNI volume is nearest in ratio to the requested native volume."""
+    volumes = np.array([mask_volume_mni_ml(path) for path in masks])
+    order = np.argsort(np.abs(np.log(np.maximum(volumes, 0.01) / volume_ml)), kind="stable")
+    return masks[int(order[rng.integers(min(5, len(masks)))])]
