@@ -1,0 +1,62 @@
+"""01 Cohort flow.
+
+Question        How many patients reach each step of the study, and why do the others not?
+Population      Everybody in the registry, or --population.
+Specification   Counts. Patients -> non-contrast CT -> LA volume measured -> outcome known; beside it,
+                patients -> paired with a FLAIR -> usable pseudo-label. A volume that could not be measured is
+                counted with its reason and is never 0. Which CT and which model: the registry's views.
+Outputs         flow.csv (by cohort), flow_by_centre.csv, pairs.csv, flow_diagram (figure), counts as results.
+"""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from la_outcomes.analysis.figures.flow import flow_figure
+from la_outcomes.analysis.outputs import Outputs
+from la_outcomes.analysis.studies.cohort_flow import (
+    analysis_conditions,
+    flow,
+    flow_table,
+    pairing_conditions,
+)
+from la_outcomes.analysis.studies.common import patients_of
+from la_outcomes.analysis.study import Request, Study, run_script
+
+
+def answer(request: Request, outputs: Outputs) -> None:
+    """Write the flow of the population."""
+    patients = patients_of(request, outputs)
+    to_analysis = analysis_conditions(patients, request)
+    to_label = pairing_conditions(patients, request)
+    everybody = pd.Series(True, index=patients.index)
+    boxes = flow(to_analysis, everybody, "Patients in the population")
+
+    outputs.figure(
+        "flow_diagram",
+        flow_figure(boxes),
+        "Flow of patients, with the reasons why some were not included",
+        alt="Flow diagram: " + "; ".join(f"{box.name}, {box.n}" for box in boxes),
+    )
+    by_cohort, by_centre = ["cohort"], ["cohort", "site"]
+    outputs.table("flow", flow_table(patients, to_analysis, by_cohort), "Patients at each step, by cohort")
+    outputs.table(
+        "flow_by_centre", flow_table(patients, to_analysis, by_centre), "Patients at each step, by centre"
+    )
+    outputs.table("pairs", flow_table(patients, to_label, by_cohort), "CT-FLAIR pairs, by cohort")
+    for box in boxes:
+        outputs.result("count", box.n, specification="cohort flow", term=box.name, n=boxes[0].n)
+
+
+STUDY = Study(
+    number="01",
+    name="cohort_flow",
+    title="Cohort flow",
+    question="How many patients reach each step of the study, and why do the others not?",
+    population="all patients of the registry",
+    specification="Counts of patients; which CT and which model count is decided by the registry's views.",
+    answer=answer,
+)
+
+if __name__ == "__main__":
+    run_script(STUDY)

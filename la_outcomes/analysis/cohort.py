@@ -1,0 +1,115 @@
+"""Load what analyses start from: the registry's views as frames, for a population stated in SQL.
+
+The rules (which CT, which model, which rating) stand in the registry's views and nowhere else. Everything
+is read-only.
+"""
+
+from __future__ import annotations
+
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+import numpy as np
+import pandas as pd
+
+from la_outcomes.errors import UsageError
+from la_outcomes.registry.database import open_read_only
+
+EVERYBODY = "TRUE"
+
+
+def load_cohort(registry: str | Path, population: str | None = None) -> pd.DataFrame:
+    """Return view ``analysis_cohort``, one row a patient, sorted by patient_id.
+
+    Parameters
+    ----------
+    population : an SQL condition on the view's columns, such as ``cohort = 'clinical' AND age_years >= 50``.
+
+    Raises
+    ------
+    InputError
+        There is no registry.
+    UsageError
+        ``population`` is no condition on the view's columns.
+    """
+    return _select(registry, "SELECT a.* FROM ({chosen}) a ORDER BY a.patient_id", population)
+
+
+def load_pairs(registry: str | Path, population: str | None = None) -> pd.DataFrame:
+    """Return view ``agreement_pairs`` of the population's patients, one row a CT-FLAIR pair."""
+    return _select(
+        registry,
+        "SELECT g.*, a.fazekas_max FROM agreement_pairs g JOIN ({chosen}) a USING (patient_id)"
+        " ORDER BY g.scan_id, g.flair_scan_id",
+        population,
+    )
+
+
+@dataclass(frozen=True)
+class Truth:
+    """What generated the simulated patients: the log common odds ratio per ``sd`` of ln(tissue mL + 1).
+
+    ``log_or`` is None where the simulation violates proportional odds and no common odds ratio exists.
+    """
+
+    log_or: float | None
+    sd: float
+    simulator_version: str
+
+    @property
+    def odds_ratio(self) -> float | None:
+        """The conditional common odds ratio per fixed SD."""
+        return None if self.log_or is None else float(np.exp(self.log_or))
+
+
+def load_truth(registry: str | Path, population: str | None = None) -> Truth | None:
+    """Return the truth shared by all patients of the population; None where any is real or truths differ."""
+    rows = _select(
+        registry,
+        "SELECT DISTINCT t.true_log_or_per_sd, t.sd_ln_tissue_volume, t.simulator_version"
+        " FROM ({chosen}) a LEFT JOIN simulation_truth t USING (patient_id)",
+        population,
+    )
+    if len(rows) != 1 or rows["sd_ln_tissue_volume"].isna().any():
+        return None
+    log_or = rows["true_log_or_per_sd"].iloc[0]
+    return Truth(
+        None if pd.isna(log_or) else float(log_or),
+        float(rows["sd_ln_tissue_volume"].iloc[0]),
+        str(rows["simulator_version"].iloc[0]),
+    )
+
+
+def load_tables(registry: str | Path, queries: dict[str, str]) -> dict[str, pd.DataFrame]:
+    """Return the answer to each named query, for provenance."""
+    with closing(open_read_only(registry)) as connection:
+        return {name: connection.execute(sql).df() for name, sql in queries.items()}
+
+
+def _select(registry: str | Path, sql: str, population: str | None) -> pd.DataFrame:
+    chosen = f"SELECT * FROM analysis_cohort WHERE ({population or EVERYBODY}\n)"
+    with closing(open_read_only(registry)) as connection:
+        if population is not None:
+            _check_condition(connection, chosen, population)
+        return connection.execute(sql.format(chosen=chosen)).df()
+
+
+def _check_condition(connection: duckdb.DuckDBPyConnection, chosen: str, population: str) -> None:
+    """Refuse what is no single condition: it must bind, and must leave the SELECT around it as it was."""
+    try:
+        statements = duckdb.extract_statements(chosen)
+        whole = len(statements) == 1 and ";" not in population
+        connection.execute(f"SELECT count(*) FROM analysis_cohort WHERE NOT ({population}\n)")
+        connection.execute(f"SELECT count(*) FROM ({chosen})")
+    except duckdb.Error as error:
+        whole, reason = False, str(error).splitlines()[0]
+    else:
+        reason = "more than one statement"
+    if not whole:
+        raise UsageError(
+            f"the population is no condition on analysis_cohort: {reason}",
+            where=f"--population {population!r}",
+            hint="for example: cohort = 'clinical' AND age_years >= 50",
+        )

@@ -1,0 +1,1 @@
+"""Figures of the study: one style, units on axes, the same bytes for the same data."""

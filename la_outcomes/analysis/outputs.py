@@ -1,0 +1,176 @@
+"""What a script leaves: tables (CSV), figures (PNG, SVG), result rows in a shard, one manifest entry."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from la_outcomes.analysis.figures.base import save_figure
+from la_outcomes.errors import InputError
+from la_outcomes.provenance import Run
+from la_outcomes.shards import (
+    atomic_path,
+    canonical_json,
+    sha256_file,
+    sha256_json,
+    write_shard,
+    write_text_atomic,
+)
+
+ENTRY = "manifest_entry.json"
+SHARD_KIND = "results"
+
+
+class Outputs:
+    """Collects what one script writes to ``out/<slug>``; earlier outputs of the same script are removed.
+
+    Attributes
+    ----------
+    unanswered : one sentence a question that the data could not answer.
+    is_simulated : None until `population` was called, then whether any patient is simulated.
+    """
+
+    def __init__(self, out: Path, slug: str, run: Run, outcome: str, exposure: str) -> None:
+        self.out, self.folder, self.slug, self.run = out, out / slug, slug, run
+        self.outcome, self.exposure = outcome, exposure
+        self.population_sql: str = run.parameters.get("population") or "all patients"
+        self.unanswered: list[str] = []
+        self.is_simulated: bool | None = None
+        self._n: int | None = None
+        self._tables: list[dict[str, Any]] = []
+        self._figures: list[dict[str, Any]] = []
+        self._results: dict[str, dict[str, Any]] = {}
+        self._started = time.monotonic()
+        self._clear()
+
+    def population(self, patients: pd.DataFrame) -> None:
+        """Say who the outputs are about: their number, and whether any is simulated.
+
+        Raises
+        ------
+        InputError
+            Nobody is in the population.
+        """
+        self._n = len(patients)
+        self.is_simulated = bool(patients["is_simulated"].any())
+        if patients.empty:
+            raise InputError(
+                "no patient is in the population",
+                where=self.population_sql,
+                hint="la-outcomes status shows what the registry holds",
+            )
+
+    @contextmanager
+    def attempt(self, question: str) -> Iterator[None]:
+        """Note as unanswered, with the reason, what the data inside cannot answer; the script goes on."""
+        try:
+            yield
+        except InputError as error:
+            self.cannot(question, error.what + (f" ({error.where})" if error.where else ""))
+
+    def cannot(self, question: str, reason: str) -> None:
+        """Note a question as unanswered."""
+        self.unanswered.append(f"{question}: {reason}")
+
+    def table(self, name: str, frame: pd.DataFrame, caption: str, *, n: int | None = None) -> None:
+        """Write a table as CSV; ``caption`` says what, the specification and the adjustment."""
+        with atomic_path(self.folder / f"{name}.csv") as temporary:
+            frame.to_csv(temporary, index=False, float_format="%.10g", lineterminator="\n")
+        self._tables.append(self._described(name, "csv", caption, n))
+
+    def figure(self, name: str, figure: Figure, caption: str, *, alt: str, n: int | None = None) -> None:
+        """Write a figure as PNG and SVG; ``alt`` tells a blind reader what it shows."""
+        save_figure(figure, self.folder / name, simulated=bool(self.is_simulated))
+        described = self._described(name, "png", caption, n)
+        self._figures.append(described | {"svg": f"{self.slug}/{name}.svg", "alt": alt})
+
+    def result(
+        self,
+        statistic: str,
+        estimate: float,
+        *,
+        specification: str,
+        n: int,
+        ci: tuple[float, float] | None = None,
+        **more: Any,
+    ) -> str:
+        """Add one printed number as a row of ``results`` and return its ``result_id``.
+
+        ``more`` holds further columns (term, p_value, m, unit, and population, outcome or exposure where they
+        differ from the request). The identifier depends on what was asked and found, so the same number
+        keeps its identifier from run to run.
+        """
+        row: dict[str, Any] = {
+            "analysis": self.slug,
+            "specification": specification,
+            "population": self.population_sql,
+            "statistic": statistic,
+            "estimate": float(estimate),
+            "n": int(n),
+            "is_simulated": self.is_simulated,
+            **({} if ci is None else {"ci_low": float(ci[0]), "ci_high": float(ci[1])}),
+            **more,
+        }
+        result_id = f"{self.slug[:2]}-{sha256_json(row)[:10]}"
+        self._results[result_id] = {"result_id": result_id, "run_id": self.run.run_id, **row}
+        return result_id
+
+    def finish(self, about: Mapping[str, Any]) -> Path:
+        """Write the results' shard and the manifest entry, and return the entry's path."""
+        rows = list(self._results.values())
+        self._write_shard(rows)
+        entry = {
+            **about,
+            "slug": self.slug,
+            "n": self._n,
+            "is_simulated": self.is_simulated,
+            "tables": self._tables,
+            "figures": self._figures,
+            "unanswered": self.unanswered,
+            "n_results": len(rows),
+            "run": self.run.row(),
+            "seconds": round(time.monotonic() - self._started, 2),
+        }
+        text = json.dumps(json.loads(canonical_json(entry)), indent=1, sort_keys=True)
+        return write_text_atomic(self.folder / ENTRY, text + "\n")
+
+    def _write_shard(self, rows: list[dict[str, Any]]) -> None:
+        key = sha256_json([self.slug, dict(self.run.parameters)])
+        finite = [{name: _storable(value) for name, value in row.items()} for row in rows]
+        tables = {"runs": [self.run.row()], "results": finite}
+        write_shard(self.out, kind=SHARD_KIND, case_id=self.slug, key=key, status="done", rows=tables)
+
+    def _described(self, name: str, suffix: str, caption: str, n: int | None) -> dict[str, Any]:
+        path = self.folder / f"{name}.{suffix}"
+        return {
+            "name": name,
+            "file": f"{self.slug}/{path.name}",
+            "caption": self._caption(caption, n),
+            "sha256": sha256_file(path),
+            "bytes": path.stat().st_size,
+        }
+
+    def _caption(self, caption: str, n: int | None) -> str:
+        number = self._n if n is None else n
+        parts = [caption.rstrip(". ") + ".", f"n = {number:,}." if number is not None else ""]
+        parts.append("Simulated data." if self.is_simulated else "")
+        return " ".join(part for part in parts if part)
+
+    def _clear(self) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        for path in self.folder.iterdir():
+            if path.suffix in (".csv", ".png", ".svg") or path.name == ENTRY:
+                path.unlink()
+
+
+def _storable(value: Any) -> Any:
+    """Infinite limits (an interval that has no end) are stored as NULL; shards hold finite numbers."""
+    return None if isinstance(value, float) and not np.isfinite(value) else value

@@ -1,0 +1,1 @@
+"""The work behind the numbered scripts: one module a question."""

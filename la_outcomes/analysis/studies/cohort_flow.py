@@ -1,0 +1,86 @@
+"""Who reaches which step of the study, and why the others do not."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import pandas as pd
+
+from la_outcomes.analysis.cohort import load_pairs
+from la_outcomes.analysis.names import cohort_label
+from la_outcomes.analysis.study import OUTCOMES, Request
+
+_NO_CT = ("no CT", "no CT without contrast agent")
+
+
+@dataclass(frozen=True)
+class Condition:
+    """A step: for each patient whether it holds, and the reason to print where it does not."""
+
+    name: str
+    holds: pd.Series
+    reason: pd.Series
+
+
+@dataclass(frozen=True)
+class Step:
+    """One box of the flow diagram: who got here, and those lost on the way from the box before."""
+
+    name: str
+    n: int
+    lost: dict[str, int] = field(default_factory=dict)
+
+
+def analysis_conditions(frame: pd.DataFrame, request: Request) -> list[Condition]:
+    """From everybody to those with the exposure and the outcome asked for."""
+    outcome = OUTCOMES[request.outcome]
+    known = _condition(f"{outcome} known", frame[request.outcome].notna(), f"{outcome} not known")
+    if request.exposure == "none":
+        return [known]
+    if request.exposure == "wmh_volume_ml":
+        measured = frame["wmh_volume_ml"].notna()
+        return [_condition("WMH volume measured on MRI", measured, "no WMH volume"), known]
+    reason = frame["not_measured_reason"]
+    return [
+        Condition("Non-contrast head CT", ~reason.isin(_NO_CT), reason),
+        Condition("LA volume measured on CT", frame["la_volume_ml"].notna(), reason),
+        known,
+    ]
+
+
+def pairing_conditions(frame: pd.DataFrame, request: Request) -> list[Condition]:
+    """From everybody to those whose pair gave a usable pseudo-label."""
+    pairs = load_pairs(request.registry, request.population)
+    labelled = pairs.loc[pairs["label_volume_ml"].notna(), "patient_id"]
+    return [
+        _condition("Paired with a FLAIR", frame["patient_id"].isin(pairs["patient_id"]), "no pair"),
+        _condition("Usable pseudo-label", frame["patient_id"].isin(labelled), "no usable pseudo-label"),
+    ]
+
+
+def _condition(name: str, holds: pd.Series, reason: str) -> Condition:
+    return Condition(name, holds, pd.Series(reason, index=holds.index))
+
+
+def flow(conditions: Sequence[Condition], chosen: pd.Series, start: str) -> list[Step]:
+    """The boxes for the chosen patients, the first of them ``start``."""
+    boxes, left = [Step(start, int(chosen.sum()))], chosen
+    for condition in conditions:
+        lost = condition.reason[left & ~condition.holds].value_counts()
+        left = left & condition.holds
+        boxes.append(Step(condition.name, int(left.sum()), {str(why): int(n) for why, n in lost.items()}))
+    return boxes
+
+
+def flow_table(frame: pd.DataFrame, conditions: Sequence[Condition], by: list[str]) -> pd.DataFrame:
+    """Counts at each step, and of each reason, for each group of ``by`` (cohort; cohort and centre)."""
+    rows = []
+    for group, own in frame.groupby(by, dropna=False, sort=True):
+        labels = dict(zip(by, group, strict=True))
+        chosen = pd.Series(frame.index.isin(own.index), index=frame.index)
+        for step in flow(conditions, chosen, "Patients"):
+            rows.append({**labels, "step": step.name, "reason": "", "n": step.n})
+            rows += [{**labels, "step": step.name, "reason": why, "n": n} for why, n in step.lost.items()]
+    table = pd.DataFrame(rows)
+    return table.assign(cohort=table["cohort"].map(cohort_label))
