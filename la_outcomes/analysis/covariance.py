@@ -77,6 +77,32 @@ def count_clusters(clusters: Clusters) -> int:
     return min(int(codes.max()) + 1 for codes in clusters)
 
 
+def white(
+    z: FloatArray, residuals: FloatArray, leverages: FloatArray, frequencies: FloatArray, kind: str
+) -> FloatArray:
+    """Return the meat of HC0, HC1, HC2 or HC3 (MacKinnon and White 1985, J Econom 29:305).
+
+    ``z`` n by k with its intercept; ``residuals`` y - fitted; ``leverages`` diagonal of the hat matrix. The
+    squared residuals are multiplied by 1, n/(n - k), 1/(1 - h) and 1/(1 - h)^2.
+
+    Raises
+    ------
+    StatisticsError
+        HC2 or HC3 where a row has leverage 1.
+    """
+    if kind in ("HC2", "HC3") and (leverages > 1 - 1e-10).any():
+        raise StatisticsError(
+            f"{kind} is not defined: a row determines a coefficient alone (leverage 1)",
+            where="covariance",
+            hint="a level with a single patient? pool it, or use HC1",
+        )
+    n = frequencies.sum()
+    factors: dict[str, FloatArray | float] = {"HC0": 1.0, "HC1": n / (n - z.shape[1])}
+    factor = factors[kind] if kind in factors else (1 - leverages) ** -(1 if kind == "HC2" else 2)
+    meat: FloatArray = z.T @ (z * (factor * frequencies * residuals**2)[:, None])
+    return meat
+
+
 def cluster_meat(scores: FloatArray, clusters: Clusters, *, adjust: bool) -> FloatArray:
     """Return the meat for one or several clusterings.
 
@@ -100,19 +126,30 @@ def sum_by(values: FloatArray, codes: NDArray[np.int64]) -> FloatArray:
 
 
 def sandwich(
-    bread: FloatArray, scores: FloatArray, weights: FloatArray, clusters: Clusters, kind: str
+    bread: FloatArray, scores: FloatArray, frequencies: FloatArray, clusters: Clusters, kind: str
 ) -> FloatArray:
     """Return the covariance ``kind`` (HC0, cluster, CR0, CR1) of a maximum-likelihood or least-squares fit.
 
     ``bread`` is the inverse information (k by k), ``scores`` the score of one patient of each row (n by k),
-    ``weights`` how many such patients there are.
+    ``frequencies`` how many such patients there are.
+
+    Raises
+    ------
+    StatisticsError
+        A multi-way covariance with a variance that is not positive.
     """
     if kind == "HC0":
-        meat = scores.T @ (scores * weights[:, None])
+        meat = scores.T @ (scores * frequencies[:, None])
     else:
-        meat = cluster_meat(scores * weights[:, None], clusters, adjust=kind != "CR0")
+        meat = cluster_meat(scores * frequencies[:, None], clusters, adjust=kind != "CR0")
     if kind == "cluster":
-        n = weights.sum()
+        n = frequencies.sum()
         meat *= (n - 1) / (n - len(bread))
     covariance: FloatArray = bread @ meat @ bread
+    if (np.diag(covariance) <= 0).any():
+        raise StatisticsError(
+            "the cluster-robust covariance is not positive: too few clusters for these terms",
+            where="cluster",
+            hint="cluster by one variable, or use fewer terms",
+        )
     return covariance

@@ -24,7 +24,7 @@ from la_outcomes.analysis.model_frame import ColumnOrArray, coefficient_table, m
 from la_outcomes.analysis.ordered_outcome import OrderedOutcome, ordered_outcome
 from la_outcomes.analysis.profile import profile_intervals
 from la_outcomes.analysis.results import FloatArray, Missing, Result
-from la_outcomes.analysis.terms import Term
+from la_outcomes.analysis.terms import Design, Term
 
 __all__ = [
     "LikelihoodRatio",
@@ -72,6 +72,11 @@ class ProportionalOddsFit(Result):
     def c_index(self) -> float:
         """Concordance of linear predictor and outcome over pairs that differ in outcome; 0.5 is chance."""
         return c_index(self.model.linear_predictor(), self.model.codes, self.model.rows.weights)
+
+    @property
+    def design(self) -> Design:
+        """The encoded terms."""
+        return self.model.design
 
     @property
     def parameters(self) -> FloatArray:

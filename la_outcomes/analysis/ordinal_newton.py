@@ -233,7 +233,7 @@ def _information(data: CumulativeData, at_upper: FloatArray, at_lower: FloatArra
 
 def _solve(information: FloatArray, gradient: FloatArray) -> FloatArray | None:
     try:
-        step: FloatArray = np.linalg.solve(information, gradient)
+        step = np.linalg.solve(information, gradient).astype(np.float64, copy=False)
     except np.linalg.LinAlgError:
         return None
     return step if np.isfinite(step).all() else None

@@ -38,9 +38,9 @@ def restricted_cubic_spline(x: ArrayLike, knots: int | Sequence[float] = 4) -> S
     """Return the restricted cubic spline basis of ``x``: cubic between knots, linear beyond them.
 
     With knots t_1 < ... < t_k the columns are x and, for j = 1 .. k - 2,
-    [(x - t_j)+^3 - (x - t_{k-1})+^3 (t_k - t_j) / (t_k - t_{k-1})
-    + (x - t_k)+^3 (t_{k-1} - t_j) / (t_k - t_{k-1})] / (t_k - t_1)^2 (Harrell 2015, eq. 2.25-2.26, p. 26). The division puts every column on the scale of x.
-    Equals R ``Hmisc::rcspline.eval(x, knots, norm=2, inclx=TRUE)``.
+    [c_j - c_{k-1} (t_k - t_j) / (t_k - t_{k-1}) + c_k (t_{k-1} - t_j) / (t_k - t_{k-1})] / (t_k - t_1)^2
+    where c_j = max(x - t_j, 0)^3 (Harrell 2015, eq. 2.25-2.26, p. 26). The division puts every column on
+    the scale of x. Equals R ``Hmisc::rcspline.eval(x, knots, norm=2, inclx=TRUE)``.
 
     Parameters
     ----------
