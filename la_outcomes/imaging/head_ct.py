@@ -58,10 +58,11 @@ def examine_head(image: Image) -> HeadFindings:
         reason = _slices_reason(image)
     if reason is not None:
         return HeadFindings(modality, reason)
-    coarse = _coarse(image, outside=low)
+    background = _corner_value(image.data)
+    coarse = _coarse(image, outside=background)
     if modality == "CT":
         return HeadFindings(modality, *_head_with_skull(coarse))
-    return HeadFindings(modality, *_head_without_skull(coarse, low))
+    return HeadFindings(modality, *_head_without_skull(coarse, background))
 
 
 def guess_modality(image: Image) -> tuple[Modality, str | None]:
@@ -72,7 +73,7 @@ def guess_modality(image: Image) -> tuple[Modality, str | None]:
         return "not CT", f"values are cut off at {values.max():g}: a picture, not a measurement"
     if _looks_stripped(values):
         return "CT without skull", None
-    air = float(((values > -1100) & (values < -850)).mean())
+    air = float((values < -850).mean())
     soft = float(((values > -50) & (values < 100)).mean())
     if min(air, soft) > SMALLEST_SHARE:
         return "CT", None
@@ -87,11 +88,18 @@ def _water_at_1024(values: Volume) -> bool:
     return min(air, float(((shifted > -50) & (shifted < 100)).mean())) > SMALLEST_SHARE
 
 
+def _corner_value(values: Volume) -> float:
+    """What lies at most of the image's eight corners: the background where there is one."""
+    return float(
+        np.median(values[:: max(values.shape[0] - 1, 1), :: max(values.shape[1] - 1, 1)][:, :, [0, -1]])
+    )
+
+
 def _looks_stripped(values: Volume) -> bool:
-    """Brain-like values, nothing like bone or scalp, on at least a fifth of one lowest value."""
-    background = values == values.min()
+    """Brain-like values, nothing like bone or scalp, on at least a fifth of one background value."""
+    background = values == _corner_value(values)
     brain = values[~background]
-    if background.mean() < 0.2 or values.min() > 0 or brain.size == 0:
+    if background.mean() < 0.2 or _corner_value(values) > 0 or brain.size == 0:
         return False
     within = float(((brain > BRAIN_HU[0]) & (brain < BRAIN_HU[1])).mean())
     spread = float(np.subtract(*np.percentile(brain, [75, 25])))

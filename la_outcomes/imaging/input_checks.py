@@ -98,7 +98,8 @@ def _geometry_lines(image: Image) -> Iterator[str]:
     yield f"{size} voxels, {step} mm apart; one voxel is {image.voxel_volume_ml * 1000:.4g} mm3"
     yield f"axes point to {orientation_of(image.affine)}; values {image.data.min():g} to {image.data.max():g}"
     if is_sheared(image.affine):
-        yield f"slices lean by {lean_deg(image):.1f} degrees (gantry tilt), held in the affine"
+        across = image.spacing_mm[slice_axis(image.affine)] * math.cos(math.radians(lean_deg(image)))
+        yield f"gantry tilt {lean_deg(image):.1f} degrees, held in the affine; slices {across:.3g} mm thick"
 
 
 def lean_deg(image: Image) -> float:

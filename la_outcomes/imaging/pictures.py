@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -44,6 +44,8 @@ def overlay_png(
     Soft masks are outlined at one half. ``window`` gives the values shown black and white. Slices are
     taken as ``pick_slices`` says. Raises ``InputError`` where a mask has another shape than the image.
     """
+    for mask, _, _ in mask_outlines:
+        _check_mask(image, mask)
     slices = pick_slices(image, [mask for mask, _, _ in mask_outlines], n_slices)
     columns = min(len(slices), _PANELS_A_ROW)
     rows = -(-len(slices) // columns)
@@ -67,7 +69,7 @@ def pick_slices(image: Image, masks: Sequence[Array], n_slices: int) -> list[int
     if marked:
         inside = [k for k in inside if marked[0] - 1 <= k <= marked[-1] + 1]
     chosen = np.linspace(0, len(inside) - 1, min(n_slices, len(inside)))
-    return [inside[int(round(place))] for place in chosen]
+    return [inside[round(place)] for place in chosen]
 
 
 def cranial_slices(image: Image) -> list[int]:
@@ -122,14 +124,18 @@ def draw_panel(
         _draw_outline(axis, image, mask, k, colour)
     axis.set_xlim(0, width)
     axis.set_ylim(0, height)
-    small = {"color": "white", "fontsize": 7, "transform": axis.transAxes}
+    small: dict[str, Any] = {"color": "white", "fontsize": 7, "transform": axis.transAxes}
     axis.text(0.02, 0.5, "R", va="center", **small)
     axis.text(0.02, 0.02, caption if caption is not None else f"slice {k + 1} of {image.shape[2]}", **small)
 
 
-def _draw_outline(axis: Axes, image: Image, mask: Array, k: int, colour: str) -> None:
+def _check_mask(image: Image, mask: Array) -> None:
     if mask.shape != image.data.shape:
         raise InputError(f"a mask of shape {mask.shape} cannot be drawn on an image of {image.shape}")
+
+
+def _draw_outline(axis: Axes, image: Image, mask: Array, k: int, colour: str) -> None:
+    _check_mask(image, mask)
     flat = np.pad(np.asarray(mask[::-1, :, k], dtype=np.float64), 1)
     if not (flat >= 0.5).any():
         return

@@ -100,9 +100,9 @@ def _edges(centres: Affine, thicknesses: Affine) -> list[float]:
         for thickness in np.unique(np.round(thicknesses, 2))
         for first, second in pairwise(centres[np.abs(thicknesses - thickness) <= _SAME_MM])
     ]
-    covered = np.maximum.accumulate(high)
-    for index in np.flatnonzero(low[1:] - covered[:-1] > _SAME_MM):
-        gap = float(low[index + 1] - covered[index])
+    below, above = np.maximum.accumulate(high)[:-1], np.minimum.accumulate(low[::-1])[::-1][1:]
+    for index in np.flatnonzero(above - below > _SAME_MM):
+        gap = float(above[index] - below[index])
         thinner = float(min(thicknesses[index], thicknesses[index + 1]))
         if gap > LARGEST_GAP * thinner + _SAME_MM:
             raise InputError(
@@ -110,7 +110,7 @@ def _edges(centres: Affine, thicknesses: Affine) -> list[float]:
                 f"of {thinner:g} mm",
                 hint="export the whole series again",
             )
-        middles.append(float(low[index + 1] + covered[index]) / 2)
+        middles.append(float(above[index] + below[index]) / 2)
     everything = np.unique(np.concatenate([low, high, np.asarray(middles, dtype=np.float64)]))
     distinct = np.append(True, np.diff(everything) > 1e-6)
     return [float(edge) for edge in everything[distinct]]
