@@ -68,6 +68,13 @@ class Outputs:
                 hint="la-outcomes status shows what the registry holds",
             )
 
+    def narrow(self, patients: pd.DataFrame, name: str) -> None:
+        """Say that what follows is about these patients of the population only."""
+        self._n = len(patients)
+        self.is_simulated = bool(patients["is_simulated"].any())
+        asked = self.run.parameters.get("population")
+        self.population_sql = f"{name} within: {asked}" if asked else name
+
     @contextmanager
     def attempt(self, question: str) -> Iterator[None]:
         """Note as unanswered, with the reason, what the data inside cannot answer; the script goes on."""

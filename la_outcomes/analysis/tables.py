@@ -148,19 +148,25 @@ def for_reading(table: pd.DataFrame) -> pd.DataFrame:
         if low in table.columns and high in table.columns and name not in (low, high):
             heading = f"{stem or 'estimate'} (95 % CI)"
             shown[heading] = [
-                _interval(*values) for values in table[[name, low, high]].itertuples(index=False)
+                interval(*values) for values in table[[name, low, high]].itertuples(index=False)
             ]
         elif not name.endswith(("ci_low", "ci_high")):
             shown[name] = [_cell(name, value) for value in table[column]]
     return shown.rename(columns=lambda name: str(name).replace("_", " "))
 
 
-def _interval(estimate: float, low: float, high: float) -> str:
+def interval(estimate: float, low: float, high: float) -> str:
+    """An estimate and its interval with the same digits: ``1.29 (1.11 to 1.50)``; empty without an estimate."""
     if pd.isna(estimate):
         return ""
     if pd.isna(low) or pd.isna(high):
         return number(estimate)
-    return f"{number(estimate)} ({number(low)} to {number(high)})"
+    largest = max((abs(value) for value in (estimate, low, high) if np.isfinite(value)), default=0.0)
+    digits = 0 if largest >= 100 else (1 if largest >= 10 else (2 if largest >= 1 else 3))
+    first, second, third = (
+        f"{value:,.{digits}f}" if np.isfinite(value) else number(value) for value in (estimate, low, high)
+    )
+    return f"{first} ({second} to {third})"
 
 
 def _cell(name: str, value: object) -> str:

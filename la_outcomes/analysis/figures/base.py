@@ -40,15 +40,23 @@ def new_figure(width: float = COLUMN_INCHES, height: float = 2.8, *, arranged: b
     ``arranged`` lets the layout be found; without it, axes stay where they are put.
     """
     figure = Figure(figsize=(width, height), layout="constrained" if arranged else None)
+    if arranged:
+        figure.get_layout_engine().set(rect=(0, 0.14 / height, 1, 1 - 0.14 / height))  # type: ignore[union-attr]
     FigureCanvasAgg(figure)
     return figure
+
+
+def placed_axes(figure: Figure, left: float, top: float, width: float, height: float) -> Axes:
+    """Add axes at a place given in inches from the figure's left and top, for text that must line up."""
+    across, down = figure.get_size_inches()
+    return figure.add_axes((left / across, 1 - (top + height) / down, width / across, height / down))
 
 
 def save_figure(figure: Figure, stem: Path, *, simulated: bool) -> None:
     """Write ``stem.png`` (300 dpi) and ``stem.svg``, without dates, so that equal figures are equal files."""
     with house_style():
         if simulated:
-            figure.text(0.995, 0.995, "Simulated data", ha="right", va="top", fontsize=6, color=GREY)
+            figure.text(0.995, 0.006, "Simulated data", ha="right", va="bottom", fontsize=6, color=GREY)
         for suffix, metadata in ((".png", {"Software": None}), (".svg", {"Date": None, "Creator": None})):
             with atomic_path(stem.with_name(stem.name + suffix)) as temporary:
                 figure.savefig(temporary, metadata=metadata)

@@ -14,13 +14,14 @@ from la_outcomes.analysis.study import Request
 from la_outcomes.errors import StatisticsError
 
 OFFSET_ML = 1.0
+FEWEST_CENTRES = 10
 
 
 def patients_of(request: Request, outputs: Outputs) -> pd.DataFrame:
     """Load the population, tell the outputs about it, and add the derived covariates.
 
-    Added: ``female``, ``reperfusion`` (any) as 0/1, ``ln_infarct`` = ln(infarct mL + 1). Yes/no columns
-    become 0/1 numbers, NaN where missing.
+    Added: ``female``, ``reperfusion`` (any) as 0/1, ``ln_infarct`` = ln(infarct mL + 1) and the same of the
+    volume in MNI space. Yes/no columns become 0/1 numbers, NaN where missing.
     """
     frame = load_cohort(request.registry, request.population)
     outputs.population(frame)
@@ -36,6 +37,7 @@ def derive(frame: pd.DataFrame) -> pd.DataFrame:
     frame["female"] = _is(frame["sex"], "female")
     frame["reperfusion"] = 1 - _is(frame["reperfusion_treatment"], "none")
     frame["ln_infarct"] = np.log1p(frame["infarct_volume_ml"].astype(float))
+    frame["ln_infarct_mni"] = np.log1p(frame["infarct_volume_mni_ml"].astype(float))
     return frame
 
 
@@ -122,10 +124,18 @@ def quintile_edges(volume: pd.Series) -> FloatArray:
     return np.asarray(edges)
 
 
-def cluster_column(frame: pd.DataFrame, minimum: int = 2) -> str | None:
-    """``site`` where at least ``minimum`` centres are known for everybody, else None (one centre)."""
-    known = frame["site"].notna().all() and frame["site"].nunique() >= minimum
+def cluster_column(frame: pd.DataFrame) -> str | None:
+    """``site`` where everybody's centre is known and there are enough, else None (model-based errors)."""
+    known = frame["site"].notna().all() and frame["site"].nunique() >= FEWEST_CENTRES
     return "site" if known else None
+
+
+def errors_in_words(n_clusters: int | None) -> str:
+    """How captions say which standard errors were used, with the warning that few centres need."""
+    if n_clusters is None:
+        return f"model-based standard errors (fewer than {FEWEST_CENTRES} centres)"
+    few = "; with fewer than 30 the intervals are too narrow" if n_clusters < 30 else ""
+    return f"standard errors robust to clustering in {n_clusters} centres{few}"
 
 
 def usable_terms(frame: pd.DataFrame, wanted: list[str]) -> tuple[list[str], list[str]]:
@@ -136,5 +146,12 @@ def usable_terms(frame: pd.DataFrame, wanted: list[str]) -> tuple[list[str], lis
 
 def main_cohort(frame: pd.DataFrame) -> tuple[pd.DataFrame, str]:
     """The clinical cohort and its name, or everybody where no patient belongs to it."""
-    clinical = frame[frame["cohort"] == "clinical"]
+    clinical = frame[frame["cohort"] == "clinical"].reset_index(drop=True)
     return (frame, "all patients") if clinical.empty else (clinical, "clinical cohort")
+
+
+def clinical_patients(request: Request, outputs: Outputs) -> pd.DataFrame:
+    """Load the population and keep the clinical cohort, where outcomes are studied (see ``main_cohort``)."""
+    cohort, name = main_cohort(patients_of(request, outputs))
+    outputs.narrow(cohort, name)
+    return cohort

@@ -1,0 +1,214 @@
+"""Tables, figures and result rows of the mRS question."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from la_outcomes.analysis.figures.forest import ForestLine, forest_figure
+from la_outcomes.analysis.figures.outcome import grotta_figure, shape_figure
+from la_outcomes.analysis.names import label
+from la_outcomes.analysis.outputs import Outputs
+from la_outcomes.analysis.studies.baseline import quintile_groups
+from la_outcomes.analysis.studies.common import Exposure, errors_in_words, quintiles
+from la_outcomes.analysis.studies.outcome_mrs import (
+    FittedSpecification,
+    cut_points,
+    fifth_table,
+    fit_specification,
+    grotta_shares,
+    nested_specifications,
+    shape_of_effect,
+    truth_table,
+)
+from la_outcomes.analysis.tables import p_value
+
+_ODDS = "common_odds_ratio"
+_PER = {
+    "age_years": "per year", "glucose_mmol_l": "per mmol/L", "nihss_admission": "per point",
+    "pre_stroke_mrs": "per grade", "ln_infarct": "per unit of ln(mL + 1)",
+    "ln_infarct_mni": "per unit of ln(mL + 1)",
+}  # fmt: skip
+_PRINTED = {
+    "female": "Female sex", "reperfusion": "Reperfusion treatment", "ln_infarct": "Infarct volume",
+    "ln_infarct_mni": "Infarct volume (MNI space)",
+}  # fmt: skip
+
+
+def specifications(
+    outputs: Outputs,
+    patients: pd.DataFrame,
+    outcome: str,
+    exposure: Exposure,
+    nested: Mapping[str, Sequence[str]],
+) -> list[FittedSpecification]:
+    """Common odds ratios of the nested specifications, beside the truth where there is one."""
+    fitted = nested_specifications(patients, outcome, exposure, nested)
+    table = pd.DataFrame([spec.row(exposure.name) for spec in fitted])
+    full = fitted[-1]
+    said = f"{label(outcome)}: common odds ratio {exposure.words}, {errors_in_words(full.fit.n_clusters)}"
+    if full.left_out:
+        said += f"; not adjusted for {', '.join(full.left_out)}, which has no value or does not vary"
+    outputs.table("specifications", table, said, n=fitted[0].fit.n)
+    for spec in fitted:
+        row = spec.row(exposure.name)
+        outputs.result(
+            "cOR",
+            row[_ODDS],
+            specification=f"proportional odds, {spec.name}: {spec.adjustment}",
+            n=spec.fit.n,
+            ci=(row[f"{_ODDS}_ci_low"], row[f"{_ODDS}_ci_high"]),
+            p_value=row["p_value"],
+            term=exposure.column,
+            outcome=outcome,
+            exposure=exposure.words,
+        )
+    truth = truth_table(exposure, full)
+    if truth is not None:
+        _truth(outputs, truth, exposure, outcome)
+    lines = [_line(spec.name, spec.row(exposure.name), spec.fit.n) for spec in fitted]
+    if exposure.truth is not None and exposure.truth.odds_ratio is not None:
+        lines.append(ForestLine("simulation's truth (conditional)", exposure.truth.odds_ratio, marked=True))
+    outputs.figure(
+        "specifications",
+        forest_figure(lines, f"Common odds ratio of a worse {label(outcome)}"),
+        said,
+        alt="Forest plot of common odds ratios by specification",
+        n=fitted[0].fit.n,
+    )
+    return fitted
+
+
+def _line(name: str, row: Mapping[str, Any] | pd.Series, n: int, stem: str = _ODDS) -> ForestLine:
+    values = [float(row[key]) for key in (stem, f"{stem}_ci_low", f"{stem}_ci_high")]
+    return ForestLine(name, values[0], values[1], values[2], n)
+
+
+def _truth(outputs: Outputs, table: pd.DataFrame, exposure: Exposure, outcome: str) -> None:
+    outputs.table(
+        "truth",
+        table,
+        f"Simulation's true conditional common odds ratio beside the estimate, both {exposure.words}; the "
+        "measured volume has error, so the naive estimate is expected to be nearer to 1",
+    )
+    outputs.result(
+        "true cOR",
+        float(table[_ODDS].iloc[0]),
+        specification="generating specification of the simulation",
+        n=len(table),
+        term="tissue_volume_ml",
+        outcome=outcome,
+        exposure=exposure.words,
+    )
+
+
+def proportionality(outputs: Outputs, full: FittedSpecification, exposure: Exposure) -> None:
+    """Odds ratio at each cut-point, and Brant's test."""
+    with outputs.attempt("Odds ratios at the cut-points"):
+        cuts = cut_points(full, exposure.name)
+        said = f"Odds ratio above each cut-point, {exposure.words}, fully adjusted; model-based errors"
+        outputs.table("cut_points", cuts, said, n=full.fit.n)
+        lines = [_line(row["cut_point"], row, row["n_above"], "odds_ratio") for _, row in cuts.iterrows()]
+        lines.append(_line("common odds ratio", full.row(exposure.name), full.fit.n))
+        outputs.figure(
+            "cut_points",
+            forest_figure(lines, "Odds ratio of a worse mRS"),
+            said + "; n is the number above the cut-point",
+            alt="Forest plot of odds ratios at each cut-point of the mRS beside the common odds ratio",
+            n=full.fit.n,
+        )
+    with outputs.attempt("Brant's test"):
+        brant = full.fit.brant().rename(columns={"p": "p_value"})
+        brant["term"] = brant["term"].replace({exposure.name: exposure.column})
+        said = "Brant's test of proportional odds; a small p does not make the common odds ratio wrong"
+        outputs.table("brant", brant, said, n=full.fit.n)
+
+
+def fifths(
+    outputs: Outputs, patients: pd.DataFrame, outcome: str, exposure: Exposure, covariates: Sequence[str]
+) -> None:
+    """Common odds ratios by fifth with trend, and stacked bars."""
+    groups = quintile_groups(patients[exposure.column])
+    printed = quintiles(patients[exposure.column]).map(groups)
+    shares = grotta_shares(patients, outcome, printed).loc[list(groups.values())]
+    independent = [f"{100 * share:.0f} %" for share in shares[[0, 1, 2]].sum(axis=1)]
+    outputs.figure(
+        "stacked_bars",
+        grotta_figure(shares, f"Fifth of {label(exposure.column)}", label(outcome)),
+        f"{label(outcome)} by fifth of {label(exposure.column)}, unadjusted; numbers are percentages",
+        alt="Stacked bars of the mRS by fifth of volume; mRS 0 to 2 in " + ", ".join(independent),
+        n=int(shares["n"].sum()),
+    )
+    table, trend = fifth_table(patients, outcome, exposure, covariates)
+    table["fifth"] = [f"{name} reference" if i == 0 else name for i, name in enumerate(groups.values())]
+    n = int(table["n"].sum())
+    outputs.table(
+        "fifths",
+        table,
+        f"{label(outcome)}: common odds ratio by fifth, fully adjusted; p for trend {p_value(trend)}",
+        n=n,
+    )
+    outputs.result(
+        "p for trend", trend, specification="proportional odds, fully adjusted", n=n, term="fifth 1 to 5",
+        p_value=trend, outcome=outcome, exposure=exposure.column,
+    )  # fmt: skip
+
+
+def shape(
+    outputs: Outputs, patients: pd.DataFrame, outcome: str, exposure: Exposure, covariates: Sequence[str]
+) -> None:
+    """The association along the volume as a restricted cubic spline."""
+    found = shape_of_effect(patients, outcome, exposure, covariates)
+    volumes, name = patients[exposure.column].dropna(), label(exposure.column)
+    outputs.figure(
+        "shape",
+        shape_figure(found.curve, volumes, name, found.reference_ml),
+        f"{label(outcome)}: common odds ratio along {name}; restricted cubic spline of ln(mL + 1) with 4 "
+        "knots, fully adjusted, 2nd to 98th percentile; p for non-linearity " + p_value(found.p_nonlinear),
+        alt="Curve of the common odds ratio against volume with its confidence band",
+        n=found.n,
+    )
+    outputs.result(
+        "p for non-linearity", found.p_nonlinear, specification="cubic spline, 4 knots, fully adjusted",
+        n=found.n, term=exposure.column, p_value=found.p_nonlinear, outcome=outcome,
+    )  # fmt: skip
+
+
+def covariates(outputs: Outputs, patients: pd.DataFrame, outcome: str, wanted: Sequence[str]) -> None:
+    """Mutually adjusted common odds ratios of the covariates, without any volume of LA."""
+    names = list(wanted)
+    if patients["ln_infarct"].notna().sum() == 0 and patients["ln_infarct_mni"].notna().any():
+        names = [name for name in names if name != "ln_infarct"]
+        with outputs.attempt("Sensitivity: infarct volume in MNI space"):
+            _coefficients(outputs, patients, outcome, [*names, "ln_infarct_mni"], "covariates_mni")
+    _coefficients(outputs, patients, outcome, names, "covariates")
+
+
+def _coefficients(
+    outputs: Outputs, patients: pd.DataFrame, outcome: str, names: Sequence[str], table_name: str
+) -> None:
+    fitted = fit_specification(patients, outcome, "covariates", [], names)
+    rows = fitted.fit.coefficients
+    table = pd.DataFrame(
+        {
+            "covariate": [_PRINTED.get(term, label(term)) for term in rows["term"]],
+            "per": [_PER.get(term, "yes v no") for term in rows["term"]],
+            _ODDS: rows["odds_ratio"],
+            f"{_ODDS}_ci_low": rows["ci_low"],
+            f"{_ODDS}_ci_high": rows["ci_high"],
+            "p_value": rows["p"],
+        }
+    )
+    said = f"{label(outcome)}: mutually adjusted common odds ratios of the covariates, without LA volume"
+    said += f"; {errors_in_words(fitted.fit.n_clusters)}; {fitted.fit.n_dropped} incomplete patients left out"
+    if fitted.left_out:
+        said += f"; without {', '.join(fitted.left_out)} (no value, or the same for everybody)"
+    outputs.table(table_name, table, said, n=fitted.fit.n)
+    for row in rows.to_dict("records"):
+        outputs.result(
+            "cOR", row["odds_ratio"], specification=f"proportional odds: {fitted.adjustment}", n=fitted.fit.n,
+            ci=(row["ci_low"], row["ci_high"]), p_value=row["p"], term=row["term"], outcome=outcome,
+            exposure="none",
+        )  # fmt: skip
