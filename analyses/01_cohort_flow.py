@@ -44,6 +44,7 @@ def answer(request: Request, outputs: Outputs) -> None:
         "flow_by_centre", flow_table(patients, to_analysis, by_centre), "Patients at each step, by centre"
     )
     outputs.table("pairs", flow_table(patients, to_label, by_cohort), "CT-FLAIR pairs, by cohort")
+    outputs.headline(" → ".join(f"{box.name}: {box.n:,}" for box in boxes) + ".")
     for box in boxes:
         outputs.result("count", box.n, specification="cohort flow", term=box.name, n=boxes[0].n)
 

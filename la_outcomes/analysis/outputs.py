@@ -47,6 +47,7 @@ class Outputs:
         self._n: int | None = None
         self._tables: list[dict[str, Any]] = []
         self._figures: list[dict[str, Any]] = []
+        self._headlines: list[str] = []
         self._results: dict[str, dict[str, Any]] = {}
         self._started = time.monotonic()
         self._clear()
@@ -130,6 +131,10 @@ class Outputs:
         self._results[result_id] = {"result_id": result_id, "run_id": self.run.run_id, **row}
         return result_id
 
+    def headline(self, text: str) -> None:
+        """Add a sentence for the top of the report: an answer with its n."""
+        self._headlines.append(text)
+
     def finish(self, about: Mapping[str, Any]) -> Path:
         """Write the results' shard and the manifest entry, and return the entry's path."""
         rows = list(self._results.values())
@@ -139,6 +144,7 @@ class Outputs:
             "slug": self.slug,
             "n": self._n,
             "is_simulated": self.is_simulated,
+            "headlines": self._headlines,
             "tables": self._tables,
             "figures": self._figures,
             "unanswered": self.unanswered,

@@ -156,7 +156,7 @@ def for_reading(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def interval(estimate: float, low: float, high: float) -> str:
-    """An estimate and its interval with the same digits: ``1.29 (1.11 to 1.50)``; empty without an estimate."""
+    """An estimate and its interval with equal digits, ``1.29 (1.11 to 1.50)``; empty without an estimate."""
     if pd.isna(estimate):
         return ""
     if pd.isna(low) or pd.isna(high):

@@ -23,7 +23,7 @@ from la_outcomes.analysis.studies.follow_up import (
     recurrence_table,
 )
 from la_outcomes.analysis.survival import log_rank
-from la_outcomes.analysis.tables import p_value
+from la_outcomes.analysis.tables import interval, p_value
 
 
 def deaths_by_fifth(outputs: Outputs, patients: pd.DataFrame, exposure: Exposure) -> None:
@@ -98,6 +98,12 @@ def hazards(
         f"Cox regression of {kind} within a year: hazard ratio {exposure.words}; model-based errors; nested "
         "on the same patients; beside it p of Grambsch and Therneau's test for non-proportional hazards",
         n=int(table["n"].iloc[0]),
+    )
+    last = table.iloc[-1]
+    ratio = interval(last["hazard_ratio"], last["hazard_ratio_ci_low"], last["hazard_ratio_ci_high"])
+    outputs.headline(
+        f"{kind.capitalize()} within a year: hazard ratio {ratio} {exposure.words}, adjusted for "
+        f"{last['specification']}, n = {last['n']:,}, {last['events']:,} events."
     )
     for _, row in table.iterrows():
         outputs.result(

@@ -199,15 +199,20 @@ def shape_of_effect(
     return Shape(curve, test.p, spline.fit.n, float(np.expm1(middle * exposure.sd)))
 
 
-def truth_table(exposure: Exposure, adjusted: FittedSpecification) -> pd.DataFrame | None:
+def truth_table(exposure: Exposure, adjusted: FittedSpecification) -> pd.DataFrame:
     """The naive estimate beside the simulation's true conditional one, per the same fixed SD.
 
-    None where the patients are not simulated, or share no common odds ratio. The two need not agree: measured
-    volume attenuates, infarct taken for LA confounds, and clinical data have missing values.
+    The two need not agree: measured volume attenuates, infarct taken for LA confounds, and clinical data
+    have missing values.
+
+    Raises
+    ------
+    StatisticsError
+        The patients are not simulated, or share no common odds ratio.
     """
     truth = exposure.truth
     if truth is None or truth.odds_ratio is None or truth.log_or is None:
-        return None
+        raise StatisticsError("no common odds ratio is known to be true", where=exposure.column)
     naive = adjusted.row(exposure.name)
     estimate = adjusted.number(exposure.name, "estimate")
     rows = [

@@ -23,7 +23,7 @@ from la_outcomes.analysis.studies.outcome_mrs import (
     shape_of_effect,
     truth_table,
 )
-from la_outcomes.analysis.tables import p_value
+from la_outcomes.analysis.tables import interval, p_value
 
 _ODDS = "common_odds_ratio"
 _PER = {
@@ -53,24 +53,18 @@ def specifications(
         said += f"; not adjusted for {', '.join(full.left_out)}, which has no value or does not vary"
     outputs.table("specifications", table, said, n=fitted[0].fit.n)
     for spec in fitted:
-        row = spec.row(exposure.name)
-        outputs.result(
-            "cOR",
-            row[_ODDS],
-            specification=f"proportional odds, {spec.name}: {spec.adjustment}",
-            n=spec.fit.n,
-            ci=(row[f"{_ODDS}_ci_low"], row[f"{_ODDS}_ci_high"]),
-            p_value=row["p_value"],
-            term=exposure.column,
-            outcome=outcome,
-            exposure=exposure.words,
-        )
-    truth = truth_table(exposure, full)
+        _record(outputs, spec, exposure, outcome)
+    truth = exposure.truth.odds_ratio if exposure.truth else None
+    beside = "" if truth is None else f"; the simulation's true value is {truth:.2f}"
+    outputs.headline(
+        f"{label(outcome)}: common odds ratio {_in_words(full.row(exposure.name))} {exposure.words}, fully "
+        f"adjusted, n = {full.fit.n:,}{beside}."
+    )
     if truth is not None:
-        _truth(outputs, truth, exposure, outcome)
+        _truth(outputs, exposure, full, outcome)
     lines = [_line(spec.name, spec.row(exposure.name), spec.fit.n) for spec in fitted]
-    if exposure.truth is not None and exposure.truth.odds_ratio is not None:
-        lines.append(ForestLine("simulation's truth (conditional)", exposure.truth.odds_ratio, marked=True))
+    if truth is not None:
+        lines.append(ForestLine("simulation's truth (conditional)", truth, marked=True))
     outputs.figure(
         "specifications",
         forest_figure(lines, f"Common odds ratio of a worse {label(outcome)}"),
@@ -81,23 +75,44 @@ def specifications(
     return fitted
 
 
+def _record(outputs: Outputs, spec: FittedSpecification, exposure: Exposure, outcome: str) -> None:
+    row = spec.row(exposure.name)
+    outputs.result(
+        "cOR",
+        row[_ODDS],
+        specification=f"proportional odds, {spec.name}: {spec.adjustment}",
+        n=spec.fit.n,
+        ci=(row[f"{_ODDS}_ci_low"], row[f"{_ODDS}_ci_high"]),
+        p_value=row["p_value"],
+        term=exposure.column,
+        outcome=outcome,
+        exposure=exposure.words,
+    )
+
+
+def _in_words(row: Mapping[str, Any]) -> str:
+    return interval(row[_ODDS], row[f"{_ODDS}_ci_low"], row[f"{_ODDS}_ci_high"])
+
+
 def _line(name: str, row: Mapping[str, Any] | pd.Series, n: int, stem: str = _ODDS) -> ForestLine:
     values = [float(row[key]) for key in (stem, f"{stem}_ci_low", f"{stem}_ci_high")]
     return ForestLine(name, values[0], values[1], values[2], n)
 
 
-def _truth(outputs: Outputs, table: pd.DataFrame, exposure: Exposure, outcome: str) -> None:
+def _truth(outputs: Outputs, exposure: Exposure, full: FittedSpecification, outcome: str) -> None:
+    table = truth_table(exposure, full)
     outputs.table(
         "truth",
         table,
         f"Simulation's true conditional common odds ratio beside the estimate, both {exposure.words}; the "
         "measured volume has error, so the naive estimate is expected to be nearer to 1",
+        n=full.fit.n,
     )
     outputs.result(
         "true cOR",
         float(table[_ODDS].iloc[0]),
         specification="generating specification of the simulation",
-        n=len(table),
+        n=full.fit.n,
         term="tissue_volume_ml",
         outcome=outcome,
         exposure=exposure.words,
