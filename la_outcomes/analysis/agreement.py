@@ -8,7 +8,7 @@ unordered categories: `weighted_kappa`. More raters: `icc`, `fleiss_kappa`, `kri
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import sqrt
+from math import atanh, sqrt, tanh
 from typing import Literal
 
 import numpy as np
@@ -118,18 +118,19 @@ def lins_ccc(x: ArrayLike, y: ArrayLike, *, level: float = 0.95, missing: Missin
     """
     z = normal_quantile(level)
     first, second, n_missing = complete_pair(x, y, missing, 3)
-    ccc, r, scale, location = _concordance(first, second)
-    error = _ccc_standard_error(ccc, r, location, len(first))
-    margin = z * error / (1 - ccc**2) if abs(ccc) < 1 else 0.0
-    centre = np.arctanh(ccc) if abs(ccc) < 1 else np.copysign(np.inf, ccc)
+    r, scale, location = _shape(first, second)
+    accuracy = 2 / (scale + 1 / scale + location**2)
+    ccc = r * accuracy
+    margin = z * _ccc_standard_error(r, accuracy, location, len(first))
+    low, high = _on_fisher_scale(ccc, margin)
     return Concordance(
         ccc=ccc,
-        ci_low=float(np.tanh(centre - margin)),
-        ci_high=float(np.tanh(centre + margin)),
-        asymptotic_ci=(ccc - z * error, ccc + z * error),
+        ci_low=low,
+        ci_high=high,
+        asymptotic_ci=(ccc - margin, ccc + margin),
         scale_shift=scale,
         location_shift=location,
-        bias_correction=2 / (scale + 1 / scale + location**2),
+        bias_correction=accuracy,
         pearson_r=r,
         n=len(first),
         n_missing=n_missing,
@@ -137,24 +138,30 @@ def lins_ccc(x: ArrayLike, y: ArrayLike, *, level: float = 0.95, missing: Missin
     )
 
 
-def _concordance(x: FloatArray, y: FloatArray) -> tuple[float, float, float, float]:
-    """CCC, Pearson's r, scale shift and location shift."""
+def _shape(x: FloatArray, y: FloatArray) -> tuple[float, float, float]:
+    """Pearson's r, scale shift and location shift."""
     sd_x, sd_y = float(np.std(x)), float(np.std(y))
     r = float(np.clip(np.mean((x - x.mean()) * (y - y.mean())) / (sd_x * sd_y), -1, 1))
-    scale = sd_y / sd_x
-    location = float(y.mean() - x.mean()) / float(np.sqrt(sd_x * sd_y))
-    return r * 2 / (scale + 1 / scale + location**2), r, scale, location
+    return r, sd_y / sd_x, float(y.mean() - x.mean()) / sqrt(sd_x * sd_y)
 
 
-def _ccc_standard_error(ccc: float, r: float, location: float, n: int) -> float:
+def _ccc_standard_error(r: float, accuracy: float, location: float, n: int) -> float:
     """Lin's standard error, written with C_b in place of ccc / r so that r = 0 needs no special case."""
-    accuracy = ccc / r if r else 0.0
+    ccc = r * accuracy
     variance = (
         (1 - r**2) * accuracy**2 * (1 - ccc**2)
         + 2 * ccc**2 * accuracy * (1 - ccc) * location**2
         - 0.5 * ccc**2 * accuracy**2 * location**4
     )
-    return float(np.sqrt(max(variance, 0.0) / (n - 2)))
+    return sqrt(max(variance, 0.0) / (n - 2))
+
+
+def _on_fisher_scale(ccc: float, margin: float) -> Interval:
+    """Interval by the z-transform; a perfect coefficient has no width."""
+    if 1 - abs(ccc) < 1e-14:
+        return ccc, ccc
+    centre, width = atanh(ccc), margin / (1 - ccc**2)
+    return tanh(centre - width), tanh(centre + width)
 
 
 @dataclass(frozen=True)
