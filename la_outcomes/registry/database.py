@@ -42,7 +42,8 @@ def open_for_writing(path: str | Path) -> Iterator[duckdb.DuckDBPyConnection]:
         schema.refresh(connection)
         yield connection
         connection.execute("CHECKPOINT")
-        copy_while_open(path, snapshot_path(path))
+        if not same_state(path, snapshot_path(path)):
+            copy_while_open(path, snapshot_path(path))
     finally:
         connection.close()
 

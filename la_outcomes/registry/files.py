@@ -18,6 +18,11 @@ def snapshot_path(registry: Path) -> Path:
     return registry.with_suffix(".snapshot.duckdb")
 
 
+def wal_path(registry: Path) -> Path:
+    """DuckDB's write-ahead log of the registry; there only while it is written or after a crash."""
+    return registry.with_name(registry.name + ".wal")
+
+
 def imports_folder(registry: Path) -> Path:
     """Folder of the shards that imports and reviews wrote; part of every rebuild."""
     return registry.with_name(f"{registry.stem}_imports")
@@ -45,6 +50,7 @@ def same_state(registry: Path, snapshot: Path) -> bool:
     """True where the snapshot was copied from the registry as it is now."""
     if not snapshot.exists():
         return False
-    one, other = registry.stat(), snapshot.stat()
-    wal = registry.with_name(registry.name + ".wal")
-    return (one.st_size, one.st_mtime_ns) == (other.st_size, other.st_mtime_ns) and not wal.exists()
+    one, other, wal = registry.stat(), snapshot.stat(), wal_path(registry)
+    return (one.st_size, one.st_mtime_ns) == (other.st_size, other.st_mtime_ns) and not (
+        wal.exists() and wal.stat().st_size
+    )

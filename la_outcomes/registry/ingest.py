@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from la_outcomes.errors import InputError, RegistryLockedError
 from la_outcomes.registry.database import open_for_writing
-from la_outcomes.registry.files import imports_folder, snapshot_path
+from la_outcomes.registry.files import imports_folder, snapshot_path, wal_path
 from la_outcomes.registry.merge import START_TABLE, merge
 from la_outcomes.registry.shard_files import SHARD_COLUMN, Fault, Shard, ShardFile, find_shards, read_any
 from la_outcomes.registry.staging import stage_shards
@@ -68,7 +68,7 @@ def rebuild(folders: Sequence[str | Path], registry: str | Path) -> IngestReport
         report = _ingest_files(connection, files)
     if registry.exists():
         os.replace(registry, registry.with_suffix(".before-rebuild.duckdb"))
-    registry.with_name(registry.name + ".wal").unlink(missing_ok=True)
+    wal_path(registry).unlink(missing_ok=True)
     os.replace(fresh, registry)
     os.replace(snapshot_path(fresh), snapshot_path(registry))
     return report
@@ -100,7 +100,7 @@ def _check_not_held(registry: Path) -> None:
 
 
 def _remove(registry: Path) -> None:
-    for path in (registry, registry.with_name(registry.name + ".wal"), snapshot_path(registry)):
+    for path in (registry, wal_path(registry), snapshot_path(registry)):
         path.unlink(missing_ok=True)
 
 

@@ -8,6 +8,7 @@ import duckdb
 
 from la_outcomes.dictionary import Column, Dictionary, Lookup, Table, load_dictionary
 from la_outcomes.registry.rules import literal, quote, value_rules
+from la_outcomes.shards import sha256_json
 
 SQL_TYPES = {
     "text": "VARCHAR",
@@ -32,10 +33,24 @@ def create_from_dictionary(connection: duckdb.DuckDBPyConnection, dictionary: Di
 
 
 def refresh(connection: duckdb.DuckDBPyConnection, dictionary: Dictionary | None = None) -> None:
-    """Bring lookup codes and views up to what the installed package says; tables stay as they are."""
-    for lookup in (dictionary or load_dictionary()).lookups.values():
+    """Bring lookup codes and views up to what the installed package says; tables stay as they are.
+
+    The comment of view ``analysis_cohort`` tells which definitions a registry has, so that nothing is written
+    where they are these.
+    """
+    lookups = (dictionary or load_dictionary()).lookups
+    views = files("la_outcomes.registry").joinpath("views.sql").read_text(encoding="utf-8")
+    codes = [(lookup.name, list(lookup.values.items())) for lookup in lookups.values()]
+    note = f"What analyses start from, one row a patient. Definitions {sha256_json([views, codes])[:16]}."
+    found = connection.execute(
+        "SELECT comment FROM duckdb_views() WHERE view_name = 'analysis_cohort'"
+    ).fetchone()
+    if found == (note,):
+        return
+    for lookup in lookups.values():
         _fill_lookup(connection, lookup)
-    connection.execute(files("la_outcomes.registry").joinpath("views.sql").read_text(encoding="utf-8"))
+    connection.execute(views)
+    connection.execute(f"COMMENT ON VIEW analysis_cohort IS {literal(note)}")
 
 
 def comment(connection: duckdb.DuckDBPyConnection, dictionary: Dictionary | None = None) -> None:

@@ -1,0 +1,1 @@
+"""Tables from elsewhere: read, mapped to the dictionary, validated, compared, and taken in when accepted."""
