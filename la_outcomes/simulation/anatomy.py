@@ -100,7 +100,7 @@ _MNI_LANDMARKS: dict[int, tuple[float, float, float]] = {
 # Outer limits of the MNI152 brain (mm), of cerebrum alone for the lower end of y and z: R, L, A, P, S.
 _MNI_EXTENT = {"left": -71.0, "right": 71.0, "front": 72.0, "back": -107.0, "top": 80.0}
 _CEREBRUM = (2, 3, 41, 42)
-_MARGIN_MM = {"side": 4, "below": 20}
+_MARGIN_MM = {"side": 4, "below": 35}
 
 
 @dataclass(frozen=True, eq=False)
@@ -164,7 +164,7 @@ def _from_labels(path: Path, name: str) -> Anatomy:
     missing = [label for label in (*_MNI_LANDMARKS, *_CEREBRUM, 515) if not (labels == label).any()]
     if missing:
         raise InputError(f"the label map lacks FreeSurfer labels {missing}", where=path)
-    labels = labels[_head_box(labels)]
+    labels = _with_neck(labels[_head_box(labels)])
     tissue = _clean(_to_tissue(labels))
     affine = centred_affine(tissue)
     return Anatomy(name, tissue, np.isin(labels, _LESION_LABELS), affine, _fit_mni(labels, affine))
@@ -185,6 +185,13 @@ def _head_box(labels: npt.NDArray[np.int16]) -> tuple[slice, ...]:
         margin = 0 if axis == 2 else _MARGIN_MM["side"]
         box.append(slice(max(low - margin, 0), min(high + _MARGIN_MM["side"], labels.shape[axis])))
     return tuple(box)
+
+
+def _with_neck(labels: npt.NDArray[np.int16]) -> npt.NDArray[np.int16]:
+    """Repeat the lowest slice where the map ends close below the brain: tilted slices look there."""
+    cerebellum = np.flatnonzero(np.isin(labels, (8, 47)).any((0, 1)))
+    missing = _MARGIN_MM["below"] - int(cerebellum[0])
+    return np.pad(labels, ((0, 0), (0, 0), (max(missing, 0), 0)), mode="edge")
 
 
 def _to_tissue(labels: npt.NDArray[np.int16]) -> LabelArray:
@@ -209,9 +216,11 @@ def _clean(tissue: LabelArray) -> LabelArray:
 
 
 def add_fat(tissue: LabelArray) -> LabelArray:
-    """Turn the layer of soft tissue under the skin into fat; deeper soft tissue stays muscle."""
-    skin = ndimage.gaussian_filter((tissue == Tissue.SKIN).astype(np.float32), 2.5)
-    return np.where((tissue == Tissue.MUSCLE) & (skin > 0.10), np.uint8(Tissue.FAT), tissue)
+    """Turn soft tissue under the skin and around the globes into fat; what lies deeper stays muscle."""
+    skin = ndimage.gaussian_filter((tissue == Tissue.SKIN).astype(np.float32), 2.5, truncate=3)
+    eyes = is_tissue(tissue, (Tissue.GLOBE, Tissue.ORBIT)).astype(np.float32)
+    eyes = ndimage.gaussian_filter(eyes, 6.0, truncate=3)
+    return np.where((tissue == Tissue.MUSCLE) & ((skin > 0.10) | (eyes > 0.08)), np.uint8(Tissue.FAT), tissue)
 
 
 def centred_affine(tissue: LabelArray) -> npt.NDArray[np.float64]:

@@ -32,9 +32,24 @@ def smooth_field(shape: Sequence[int], control_mm: float, rng: np.random.Generat
     """
     bases = [_spline_basis(n, control_mm) for n in shape]
     control = rng.standard_normal([basis.shape[1] for basis in bases]).astype(np.float32)
-    field = np.einsum("ia,abc->ibc", bases[0], control, optimize=True)
-    field = np.einsum("jb,ibc->ijc", bases[1], field, optimize=True)
-    return np.asarray(field @ bases[2].T * np.float32(_SPLINE_GAIN))
+    return separable(control * np.float32(_SPLINE_GAIN), bases)
+
+
+def separable(values: npt.NDArray[Any], bases: Sequence[FloatArray]) -> FloatArray:
+    """Apply one matrix (n, m) along each axis of an (m0, m1, m2) array."""
+    field = np.tensordot(bases[0], values, axes=(1, 0))
+    field = np.matmul(bases[1], field)
+    return np.asarray(field @ bases[2].T, dtype=np.float32)
+
+
+def linear_basis(n: int, m: int, position: npt.NDArray[Any]) -> FloatArray:
+    """Matrix (n, m) that reads m samples at n positions (in samples) by linear interpolation, ends held."""
+    held = np.clip(position, 0, m - 1)
+    low = np.minimum(held.astype(int), m - 2)
+    basis = np.zeros((n, m), dtype=np.float32)
+    basis[np.arange(n), low] = 1 - (held - low)
+    basis[np.arange(n), low + 1] = held - low
+    return basis
 
 
 # SD of the sum of independent unit normals weighted by cubic B-splines, averaged over a cell, cubed axes:
@@ -56,6 +71,16 @@ def _spline_basis(n: int, control_mm: float) -> FloatArray:
     for offset, weight in enumerate(weights):
         basis[np.arange(n), first + offset] = weight
     return basis
+
+
+def bounding_box(mask: npt.NDArray[np.bool_], margin: int = 2) -> tuple[slice, slice, slice]:
+    """Smallest box around a mask, ``margin`` voxels wider; an empty mask gives the first corner."""
+    spans = []
+    for axis in range(3):
+        where = np.flatnonzero(mask.any(tuple({0, 1, 2} - {axis})))
+        low, high = (int(where[0]), int(where[-1])) if where.size else (0, 0)
+        spans.append(slice(max(low - margin, 0), min(high + margin + 1, mask.shape[axis])))
+    return spans[0], spans[1], spans[2]
 
 
 def smoothstep(values: npt.NDArray[Any]) -> FloatArray:

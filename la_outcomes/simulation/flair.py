@@ -9,7 +9,14 @@ from scipy import ndimage
 
 from la_outcomes.imaging.geometry import Image
 from la_outcomes.simulation.anatomy import INTRACRANIAL, Tissue, is_tissue
-from la_outcomes.simulation.fields import FloatArray, drawn, smooth_field
+from la_outcomes.simulation.fields import (
+    FloatArray,
+    bounding_box,
+    drawn,
+    linear_basis,
+    separable,
+    smooth_field,
+)
 from la_outcomes.simulation.head import Head
 from la_outcomes.simulation.lesions import WhiteMatterLesions
 from la_outcomes.simulation.patient import FlairSettings, PatientSpec
@@ -48,10 +55,12 @@ def head_signal(
 
 def _ependyma(head: Head, height: float) -> FloatArray:
     """The bright rim that every head shows along its ventricles."""
-    ventricle = (head.tissue == Tissue.VENTRICLE).astype(np.float32)
-    near = ndimage.gaussian_filter(ventricle, 1.2, truncate=2)
-    white = (head.tissue == Tissue.WHITE).astype(np.float32)
-    return np.asarray(np.clip(near * 2.5, 0, 1) * white * np.float32(height), dtype=np.float32)
+    ventricle = head.tissue == Tissue.VENTRICLE
+    box = bounding_box(ventricle, margin=5)
+    near = ndimage.gaussian_filter(ventricle[box].astype(np.float32), 1.2, truncate=2)
+    rim = np.zeros(ventricle.shape, dtype=np.float32)
+    rim[box] = np.clip(near * 2.5, 0, 1) * np.float32(height) * (head.tissue[box] == Tissue.WHITE)
+    return rim
 
 
 def _infarct_signal(
@@ -102,9 +111,8 @@ def _coil_shading(grid: Grid, rng: np.random.Generator, model: dict[str, Any]) -
     spacing = np.linalg.norm(grid.affine[:3, :3], axis=0)
     extent = [int(np.ceil(n * s)) + 1 for n, s in zip(grid.shape, spacing, strict=True)]
     coarse = smooth_field([e // 8 + 2 for e in extent], model["control_mm"] / 8, rng)
-    axes = [np.arange(n) * s / 8 for n, s in zip(grid.shape, spacing, strict=True)]
-    for axis, position in enumerate(axes):
-        low = position.astype(int)
-        t = (position - low).astype(np.float32).reshape([-1 if a == axis else 1 for a in range(3)])
-        coarse = coarse.take(low, axis) * (1 - t) + coarse.take(low + 1, axis) * t
-    return np.asarray(np.exp(model["sd"] * coarse), dtype=np.float32)
+    bases = [
+        linear_basis(n, m, np.arange(n) * s / 8)
+        for n, m, s in zip(grid.shape, coarse.shape, spacing, strict=True)
+    ]
+    return np.exp(np.float32(model["sd"]) * separable(coarse, bases))

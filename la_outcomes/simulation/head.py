@@ -18,10 +18,11 @@ from la_outcomes.simulation.anatomy import (
     Tissue,
     is_tissue,
 )
-from la_outcomes.simulation.fields import FloatArray, smooth_field
+from la_outcomes.simulation.fields import FloatArray, bounding_box, linear_basis, separable, smooth_field
 from la_outcomes.simulation.patient import PatientSpec
 
 _COARSE_MM = 4
+_PRIOR_BIT = np.uint8(128)
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,15 +30,13 @@ class Head:
     """A patient's head on a 1 mm grid (i, j, k; RAS; mm; origin near the centre of the brain).
 
     ``tissue``: classes. ``lesion_prior``: where the anatomy's map marks WMH. ``mni_affine``: MNI152 mm to
-    mm of this head, without the smooth deformation. ``displacement_mm`` (i, j, k, 3): from a voxel to
-    where it came from in the scaled anatomy. ``icv_ml``, ``brain_volume_ml``: of the classes drawn.
+    mm of this head, without the smooth deformation. ``icv_ml``, ``brain_volume_ml``: of the classes drawn.
     """
 
     tissue: LabelArray
     lesion_prior: BoolArray
     affine: npt.NDArray[np.float64]
     mni_affine: npt.NDArray[np.float64]
-    displacement_mm: FloatArray
     icv_ml: float
     brain_volume_ml: float
 
@@ -50,16 +49,18 @@ def build_head(
     shape = tuple(int(np.ceil(n * s)) for n, s in zip(anatomy.tissue.shape, scale, strict=True))
     affine = np.eye(4)
     affine[:3, 3] = anatomy.affine[:3, 3] * scale
-    displacement = _deformation(shape, rng, model)
-    displacement += _ventricle_shift(anatomy, patient.age_years, scale, shape, rng, model)
-    tissue = _warp(anatomy.tissue, displacement, scale)
-    prior = _warp(anatomy.lesion_prior.astype(np.uint8), displacement, scale) > 0
+    shift = _ventricle_shift(anatomy, patient.age_years, scale, shape, rng, model)
+    displacement = np.empty((*shape[::-1], 3), dtype=np.float64)
+    for axis, smooth in enumerate(_deformation(shape, rng, model)):
+        displacement[..., axis] = (smooth + shift[axis]).T
+    warped = _warp(anatomy.tissue | (anatomy.lesion_prior * _PRIOR_BIT), displacement, scale)
+    tissue, prior = warped & ~_PRIOR_BIT, warped >= _PRIOR_BIT
     tissue = _widen_sulci(tissue, _by_age(model["atrophy"], patient.age_years, rng))
     if rng.random() < model["plexus_probability"]:
         tissue = _add_plexus(tissue)
     brain = _volume(tissue, INTRACRANIAL) - _volume(tissue, (Tissue.CSF, Tissue.VENTRICLE, Tissue.PLEXUS))
     mni_affine = np.diag([*scale, 1.0]) @ anatomy.mni_affine
-    return Head(tissue, prior, affine, mni_affine, displacement, _volume(tissue, INTRACRANIAL), brain)
+    return Head(tissue, prior, affine, mni_affine, _volume(tissue, INTRACRANIAL), brain)
 
 
 def _volume(tissue: LabelArray, classes: tuple[Tissue, ...]) -> float:
@@ -82,10 +83,10 @@ def _scale(
     return np.asarray(np.clip(factors, 0.8, 1.25))
 
 
-def _deformation(shape: tuple[int, ...], rng: np.random.Generator, model: dict[str, Any]) -> FloatArray:
+def _deformation(shape: tuple[int, ...], rng: np.random.Generator, model: dict[str, Any]) -> list[FloatArray]:
     settings = model["deformation"]
-    fields = [smooth_field(shape, settings["control_mm"], rng) for _ in range(3)]
-    return np.stack(fields, axis=-1) * np.float32(settings["sd_mm"])
+    sd = np.float32(settings["sd_mm"])
+    return [smooth_field(shape, settings["control_mm"], rng) * sd for _ in range(3)]
 
 
 def _ventricle_shift(
@@ -95,13 +96,15 @@ def _ventricle_shift(
     shape: tuple[int, ...],
     rng: np.random.Generator,
     model: dict[str, Any],
-) -> FloatArray:
+) -> list[FloatArray]:
     """Displacement that draws tissue away from the ventricles (or towards them), fading with distance."""
     amount = _by_age(model["ventricles_mm"], age_years, rng)
     coarse = _ventricle_directions(anatomy, float(model["ventricles_reach_mm"]))
-    step = [1 / (_COARSE_MM * s) for s in scale]
-    channels = [_enlarge(coarse[..., axis], step, shape) for axis in range(3)]
-    return np.stack(channels, axis=-1) * np.float32(amount)
+    bases = []
+    for n, m, factor in zip(shape, coarse.shape[:3], scale, strict=True):
+        position = (np.arange(n) + 0.5) / (_COARSE_MM * factor) - 0.5
+        bases.append(linear_basis(n, m, position))
+    return [separable(coarse[..., axis] * np.float32(amount), bases) for axis in range(3)]
 
 
 @lru_cache(maxsize=2)
@@ -122,28 +125,18 @@ def _ventricle_directions(anatomy: Anatomy, reach_mm: float) -> FloatArray:
     return np.asarray(arrows * weight[..., None], dtype=np.float32)
 
 
-def _enlarge(coarse: FloatArray, step: list[float], shape: tuple[int, ...]) -> FloatArray:
-    """Linear enlargement of a coarse grid: voxel i of the result lies at i * step in the coarse grid."""
-    for axis, (factor, n) in enumerate(zip(step, shape, strict=True)):
-        position = np.clip((np.arange(n) + 0.5) * factor - 0.5, 0, coarse.shape[axis] - 1)
-        low = np.minimum(position.astype(int), coarse.shape[axis] - 2)
-        t = (position - low).astype(np.float32)
-        view = [1, 1, 1]
-        view[axis] = n
-        t = t.reshape(view)
-        coarse = coarse.take(low, axis) * (1 - t) + coarse.take(low + 1, axis) * t
-    return coarse
+def _warp(
+    values: LabelArray, displacement_mm: npt.NDArray[np.float64], scale: npt.NDArray[np.float64]
+) -> LabelArray:
+    """Values of the anatomy at (voxel + displacement) / scale, nearest neighbour, 0 outside.
 
-
-def _warp(values: LabelArray, displacement_mm: FloatArray, scale: npt.NDArray[np.float64]) -> LabelArray:
-    """Values of the anatomy at (voxel + displacement) / scale, nearest neighbour, 0 outside."""
+    ``displacement_mm`` is (k, j, i, 3), as ITK stores it.
+    """
     import SimpleITK as sitk
 
     source = sitk.GetImageFromArray(np.ascontiguousarray(values.transpose(2, 1, 0)))
     source.SetSpacing([float(s) for s in scale])
-    field = sitk.GetImageFromArray(
-        np.ascontiguousarray(displacement_mm.transpose(2, 1, 0, 3), dtype=np.float64), isVector=True
-    )
+    field = sitk.GetImageFromArray(displacement_mm, isVector=True)
     warp = sitk.WarpImageFilter()
     warp.SetInterpolator(sitk.sitkNearestNeighbor)
     warp.SetOutputParameteresFromImage(field)
@@ -169,9 +162,11 @@ def _add_plexus(tissue: LabelArray) -> LabelArray:
     ventricle = tissue == Tissue.VENTRICLE
     if not ventricle.any():
         return tissue
-    y = np.arange(tissue.shape[1])[None, :, None]
-    rows = np.flatnonzero(ventricle.any((0, 2)))
-    centre = rows[0] + 0.30 * (rows[-1] - rows[0])
-    depth = ndimage.gaussian_filter(ventricle.astype(np.float32), 2.5, truncate=2)
-    chosen = ventricle & (depth > 0.72) & (np.abs(y - centre) < 7)
-    return np.where(chosen, np.uint8(Tissue.PLEXUS), tissue)
+    box = bounding_box(ventricle)
+    inside = ventricle[box]
+    y = np.arange(inside.shape[1])[None, :, None]
+    depth = ndimage.gaussian_filter(inside.astype(np.float32), 2.5, truncate=2)
+    chosen = inside & (depth > 0.72) & (np.abs(y - 0.30 * inside.shape[1]) < 7)
+    result = tissue.copy()
+    result[box][chosen] = Tissue.PLEXUS
+    return result

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -101,18 +100,14 @@ def list_infarcts(folder: str | Path) -> list[Path]:
     return paths
 
 
-@lru_cache(maxsize=4096)
-def mask_volume_mni_ml(path: Path) -> float:
-    """Volume of a mask in MNI space, mL."""
-    from la_outcomes.imaging.geometry import volume_ml
+def choose_mask(
+    masks: Sequence[Path], volume_ml: float, rng: np.random.Generator, model: dict[str, Any]
+) -> Path:
+    """Of some masks drawn at random, the one whose MNI volume is nearest in ratio to the requested volume."""
     from la_outcomes.imaging.nifti import read_mask
 
-    image = read_mask(path, None)
-    return volume_ml(image.data > 0, image.affine)
-
-
-def choose_mask(masks: Sequence[Path], volume_ml: float, rng: np.random.Generator) -> Path:
-    """One of the (up to) five masks whose MNI volume is nearest in ratio to the requested native volume."""
-    volumes = np.array([mask_volume_mni_ml(path) for path in masks])
-    order = np.argsort(np.abs(np.log(np.maximum(volumes, 0.01) / volume_ml)), kind="stable")
-    return masks[int(order[rng.integers(min(5, len(masks)))])]
+    count = min(int(model["mask_candidates"]), len(masks))
+    candidates = [masks[int(i)] for i in rng.choice(len(masks), size=count, replace=False)]
+    images = [read_mask(path, None) for path in candidates]
+    volumes = np.array([(image.data > 0).sum() * image.voxel_volume_ml for image in images])
+    return candidates[int(np.argmin(np.abs(np.log(np.maximum(volumes, 0.01) / volume_ml))))]

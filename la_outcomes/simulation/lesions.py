@@ -16,7 +16,14 @@ import numpy.typing as npt
 from scipy import ndimage
 
 from la_outcomes.simulation.anatomy import BoolArray, Tissue
-from la_outcomes.simulation.fields import FloatArray, drawn, mixed_field, smoothstep, threshold_for_volume
+from la_outcomes.simulation.fields import (
+    FloatArray,
+    bounding_box,
+    drawn,
+    mixed_field,
+    smoothstep,
+    threshold_for_volume,
+)
 from la_outcomes.simulation.head import Head
 
 
@@ -56,12 +63,11 @@ def grow_wmh(
     """
     tissue, visible = (np.zeros(head.tissue.shape, dtype=np.float32) for _ in range(2))
     white = head.tissue == Tissue.WHITE
-    box = _box(white)
+    box = bounding_box(white)
     room = white[box] * (1 - spared[box])
     score = _score(head, box, volume_ml, rng, model["wmh"])
     inside = room > 0
-    edge = float(model["wmh"]["edge"])
-    soft = threshold_for_volume(score[inside], room[inside], volume_ml, edge)
+    soft = threshold_for_volume(score[inside], room[inside], volume_ml, float(model["wmh"]["edge"]))
     share = _visible_share(volume_ml, rng, model["visibility"])
     target = volume_ml * share if visible_ml is None else visible_ml
     tissue[box][inside] = soft
@@ -76,16 +82,6 @@ def _visible_share(volume_ml: float, rng: np.random.Generator, model: dict[str, 
     share = model["share"]
     logit = share["intercept"] + share["per_ln_ml_from_2_14"] * (np.log1p(volume_ml) - 2.14)
     return float(1 / (1 + np.exp(-(logit + share["sd"] * rng.standard_normal()))))
-
-
-def _box(mask: BoolArray, margin: int = 2) -> tuple[slice, slice, slice]:
-    """Smallest box around a mask, a little wider."""
-    spans = []
-    for axis in range(3):
-        where = np.flatnonzero(mask.any(tuple({0, 1, 2} - {axis})))
-        low, high = (int(where[0]), int(where[-1])) if where.size else (0, 0)
-        spans.append(slice(max(low - margin, 0), min(high + margin + 1, mask.shape[axis])))
-    return spans[0], spans[1], spans[2]
 
 
 def _score(
@@ -106,6 +102,8 @@ def _score(
     score += np.float32(drawn(model["deep_weight"], rng)) * _spots(tissue, wall, volume_ml, rng, model)
     cortex = ndimage.gaussian_filter((tissue == Tissue.CORTEX).astype(np.float32), 2.0, truncate=2)
     score -= np.float32(model["subcortical_penalty"]) * np.minimum(cortex, 0.5)
+    midline = np.abs(np.arange(box[0].start, box[0].stop) + head.affine[0, 3]) / model["midline_reach_mm"]
+    score -= np.float32(model["midline_penalty"]) * np.exp(-(midline[:, None, None] ** 2)).astype(np.float32)
     prior = ndimage.gaussian_filter(head.lesion_prior[box].astype(np.float32), 1.0, truncate=2)
     return np.asarray(score + np.float32(model["drawn_bonus"]) * prior, dtype=np.float32)
 
@@ -140,10 +138,11 @@ def _spots(
     deep = np.argwhere((tissue == Tissue.WHITE) & (wall > 8))
     if len(deep) == 0:
         return result
+    smallest, largest = model["spot_radius_mm"]
     low, high = model["spots_limit"]
     count = int(np.clip(rng.poisson(model["spots_per_ml"] * volume_ml), low, high))
     for centre in deep[rng.integers(len(deep), size=count)]:
-        radii = rng.uniform(*model["spot_radius_mm"], size=3)
+        radii = rng.uniform(smallest, largest, size=3)
         _add_bump(result, centre, radii, float(rng.uniform(0.4, 1.2)))
     return result
 

@@ -1,4 +1,4 @@
-"""One patient's CT and FLAIR with everything that is known about them."""
+"""One patient's head, and the CT and FLAIR taken of it, with everything that is known about them."""
 
 from __future__ import annotations
 
@@ -21,6 +21,47 @@ from la_outcomes.simulation.sampling import Grid, Matrix, sample_share, to_itk
 
 if TYPE_CHECKING:
     import SimpleITK as sitk
+
+
+@dataclass(frozen=True, eq=False)
+class DrawnPatient:
+    """A patient's head with its lesions, before any scanner; volumes are of these 1 mm maps."""
+
+    patient: PatientSpec
+    seed: int
+    head: Head
+    wmh: WhiteMatterLesions
+    infarct: FloatArray
+
+    @property
+    def infarct_volume_ml(self) -> float:
+        """Native volume of the infarct, whether or not a scan shows it."""
+        return float(self.infarct.sum(dtype=np.float64)) / 1000.0
+
+    def stream(self, part: str) -> np.random.Generator:
+        """Random numbers of one part of this patient."""
+        return stream(self.seed, self.patient.patient_id, part)
+
+
+@dataclass(frozen=True, eq=False)
+class CtScan:
+    """A CT (int16 HU), its soft truth maps (0..1) on its grid, and its pose (scanner to head, RAS mm)."""
+
+    image: Image
+    visible: Image
+    tissue: Image
+    infarct: Image
+    pose: Matrix
+
+
+@dataclass(frozen=True, eq=False)
+class FlairScan:
+    """A FLAIR (int16), its soft truth maps (0..1) on its grid, and its pose (scanner to head, RAS mm)."""
+
+    image: Image
+    wmh: Image
+    infarct: Image
+    pose: Matrix
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,9 +117,22 @@ def simulate_pair(
     InputError
         The head cannot hold the asked volumes, or a vendor or tube voltage is unknown.
     """
-    import SimpleITK as sitk
-
     image = (parameters or load_parameters())["image"]
+    drawn = draw_patient(anatomy, patient, seed, image)
+    ct, flair = take_ct(drawn, image), take_flair(drawn, image)
+    return SimulatedPair(
+        ct=ct.image, flair=flair.image,
+        visible_ct=ct.visible, tissue_ct=ct.tissue, infarct_ct=ct.infarct,
+        wmh_flair=flair.wmh, infarct_flair=flair.infarct,
+        ct_to_flair=ct_to_flair(ct, flair),
+        tissue_volume_ml=drawn.wmh.tissue_volume_ml, visible_la_volume_ml=drawn.wmh.visible_volume_ml,
+        infarct_volume_ml=drawn.infarct_volume_ml,
+        head=drawn.head, ct_pose=ct.pose, flair_pose=flair.pose,
+    )  # fmt: skip
+
+
+def draw_patient(anatomy: Anatomy, patient: PatientSpec, seed: int, image: dict[str, Any]) -> DrawnPatient:
+    """The patient's head, infarct and WMH; ``image`` is ``parameters["image"]``. Raises as above."""
 
     def part(name: str) -> np.random.Generator:
         return stream(seed, patient.patient_id, name)
@@ -88,41 +142,40 @@ def simulate_pair(
         head, patient.infarct_volume_ml, patient.infarct_mask, part("infarct"), image["infarct"]
     )
     wmh = grow_wmh(head, patient.tissue_volume_ml, patient.visible_volume_ml, infarct, part("wmh"), image)
-    ct_seen, flair_seen = infarct * patient.infarct_on_ct, infarct * patient.infarct_on_flair
-    ct_at = ct_grid(head, patient.ct, part("ct position"), image["ct"])
-    hu = head_hu(head, wmh, ct_seen, patient, part("ct tissue"), image)
-    ct = scan_ct(hu, head, ct_at, patient.ct, part("ct scan"), image["ct"])
-    flair_at = flair_grid(head, patient.flair, part("flair position"), image["flair"])
-    signal = head_signal(head, wmh, flair_seen, patient, part("flair tissue"), image)
-    flair = scan_flair(signal, head, flair_at, part("flair scan"), image["flair"])
-    truth = _truth_maps(head, wmh, ct_seen, flair_seen, (ct_at, flair_at), image)
-    exact = sitk.CompositeTransform([to_itk(np.linalg.inv(flair_at.pose) @ ct_at.pose)])
-    return SimulatedPair(
-        ct=ct, flair=flair, **truth, ct_to_flair=exact,
-        tissue_volume_ml=wmh.tissue_volume_ml, visible_la_volume_ml=wmh.visible_volume_ml,
-        infarct_volume_ml=float(infarct.sum(dtype=np.float64)) / 1000.0,
-        head=head, ct_pose=ct_at.pose, flair_pose=flair_at.pose,
-    )  # fmt: skip
+    return DrawnPatient(patient, seed, head, wmh, infarct)
 
 
-def _truth_maps(
-    head: Head,
-    wmh: WhiteMatterLesions,
-    infarct_ct: FloatArray,
-    infarct_flair: FloatArray,
-    grids: tuple[Grid, Grid],
-    image: dict[str, Any],
-) -> dict[str, Image]:
-    ct, flair = grids
+def take_ct(drawn: DrawnPatient, image: dict[str, Any]) -> CtScan:
+    """The CT of a drawn patient as ``patient.ct`` asks."""
+    patient, head, model = drawn.patient, drawn.head, image["ct"]
+    infarct = drawn.infarct * patient.infarct_on_ct
+    grid = ct_grid(head, patient.ct, drawn.stream("ct position"), model)
+    hu = head_hu(head, drawn.wmh, infarct, patient, drawn.stream("ct tissue"), image)
+    scan = scan_ct(hu, head, grid, patient.ct, drawn.stream("ct scan"), model)
+    step = float(model["step_mm"])
+    maps = (drawn.wmh.visible, drawn.wmh.tissue, infarct)
+    visible, tissue, lost = (_seen(values, head, grid, step) for values in maps)
+    return CtScan(scan, visible, tissue, lost, grid.pose)
 
-    def seen(values: FloatArray, grid: Grid, model: dict[str, Any]) -> Image:
-        share = sample_share(values, head.affine, grid, step_mm=model["step_mm"])
-        return Image(share, grid.affine)
 
-    return {
-        "visible_ct": seen(wmh.visible, ct, image["ct"]),
-        "tissue_ct": seen(wmh.tissue, ct, image["ct"]),
-        "infarct_ct": seen(infarct_ct, ct, image["ct"]),
-        "wmh_flair": seen(wmh.tissue, flair, image["flair"]),
-        "infarct_flair": seen(infarct_flair, flair, image["flair"]),
-    }
+def take_flair(drawn: DrawnPatient, image: dict[str, Any]) -> FlairScan:
+    """The FLAIR of a drawn patient as ``patient.flair`` asks."""
+    patient, head, model = drawn.patient, drawn.head, image["flair"]
+    infarct = drawn.infarct * patient.infarct_on_flair
+    grid = flair_grid(head, patient.flair, drawn.stream("flair position"), model)
+    signal = head_signal(head, drawn.wmh, infarct, patient, drawn.stream("flair tissue"), image)
+    scan = scan_flair(signal, head, grid, drawn.stream("flair scan"), model)
+    step = float(model["step_mm"])
+    wmh, lost = (_seen(values, head, grid, step) for values in (drawn.wmh.tissue, infarct))
+    return FlairScan(scan, wmh, lost, grid.pose)
+
+
+def _seen(values: FloatArray, head: Head, grid: Grid, step_mm: float) -> Image:
+    return Image(sample_share(values, head.affine, grid, step_mm=step_mm), grid.affine)
+
+
+def ct_to_flair(ct: CtScan, flair: FlairScan) -> sitk.CompositeTransform:
+    """Exact transform from points of the CT (LPS mm) to points of the FLAIR."""
+    import SimpleITK as sitk
+
+    return sitk.CompositeTransform([to_itk(np.linalg.inv(flair.pose) @ ct.pose)])

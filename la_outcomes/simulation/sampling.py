@@ -97,20 +97,40 @@ def sample(
     """
     factor = 2 if grid.affine[0, 0] < _FINEST_SAMPLING_MM and grid.shape[0] % 2 == 0 else 1
     shape, affine = _coarser(grid, factor)
-    normal = np.cross(affine[:3, 0], affine[:3, 1])
-    normal /= np.linalg.norm(normal)
-    count = max(1, round(grid.thickness_mm / step_mm))
-    offsets = ((np.arange(count) + 0.5) / count - 0.5) * grid.thickness_mm
-    source = Image(values, head_affine)
-    pose = to_itk(grid.pose)
-    total = np.zeros(shape, dtype=np.float32)
-    for offset in offsets:
-        shifted = affine.copy()
-        shifted[:3, 3] += offset * normal
-        seen = resample_to(source, shape, shifted, interpolator="linear", outside=outside, transform=pose)
-        total += seen.data
-    total /= count
-    return total if factor == 1 else _double(total)
+    weights, per_slice = _slice_profile(grid, step_mm)
+    reach = len(weights) // 2
+    affine[:3, 2] /= per_slice
+    affine[:3, 3] -= reach * affine[:3, 2]
+    source = Image(np.asfortranarray(values), head_affine)
+    count = (shape[2] - 1) * per_slice + len(weights)
+    fine = resample_to(
+        source,
+        (*shape[:2], count),
+        affine,
+        interpolator="linear",
+        outside=outside,
+        transform=to_itk(grid.pose),
+    ).data.T
+    last = (shape[2] - 1) * per_slice + 1
+    total = sum(weight * fine[o : o + last : per_slice] for o, weight in enumerate(weights))
+    total = np.asarray(total, dtype=np.float32)
+    return np.ascontiguousarray((total if factor == 1 else _double(total)).T)
+
+
+def _slice_profile(grid: Grid, step_mm: float) -> tuple[FloatArray, int]:
+    """Weights of the samples around a slice's centre (odd number, sum 1), and samples from slice to slice.
+
+    The profile is a rectangle of the slice's thickness.
+    """
+    normal = np.cross(grid.affine[:3, 0], grid.affine[:3, 1])
+    spacing = float(abs(normal @ grid.affine[:3, 2]) / np.linalg.norm(normal))
+    per_slice = max(1, round(spacing / step_mm))
+    step = spacing / per_slice
+    reach = int(np.ceil(grid.thickness_mm / 2 / step - 0.5))
+    edges = (np.arange(-reach, reach + 2) - 0.5) * step
+    inside = np.clip(edges, -grid.thickness_mm / 2, grid.thickness_mm / 2)
+    weights = np.diff(inside)
+    return np.asarray(weights / weights.sum(), dtype=np.float32), per_slice
 
 
 def sample_share(values: FloatArray, head_affine: Matrix, grid: Grid, *, step_mm: float) -> FloatArray:
@@ -146,15 +166,14 @@ def _coarser(grid: Grid, factor: int) -> tuple[tuple[int, int, int], Matrix]:
 
 
 def _double(values: FloatArray) -> FloatArray:
-    """Twice the pixels along the first two axes, by linear interpolation."""
-    for axis in (0, 1):
-        values = np.moveaxis(values, axis, 0)
-        ends = np.concatenate([values[:1], values, values[-1:]])
-        fine = np.empty((2 * values.shape[0], *values.shape[1:]), dtype=np.float32)
-        fine[0::2] = 0.25 * ends[:-2] + 0.75 * values
-        fine[1::2] = 0.25 * ends[2:] + 0.75 * values
-        values = np.moveaxis(fine, 0, axis)
-    return np.ascontiguousarray(values)
+    """Twice the pixels along the last two axes, by linear interpolation."""
+    for axis in (1, 2):
+        n = values.shape[axis]
+        low = values.take(np.maximum(np.arange(n) - 1, 0), axis)
+        high = values.take(np.minimum(np.arange(n) + 1, n - 1), axis)
+        pair = np.stack([0.25 * low + 0.75 * values, 0.25 * high + 0.75 * values], axis=axis + 1)
+        values = pair.reshape([2 * m if a == axis else m for a, m in enumerate(values.shape)])
+    return values
 
 
 def to_itk(matrix: Matrix) -> sitk.AffineTransform:
