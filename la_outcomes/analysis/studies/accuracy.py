@@ -1,0 +1,157 @@
+"""Agreement of volumes, three steps apart: WMH on MRI, pseudo-label on CT, LA on CT; Dice by lesion load."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+import pandas as pd
+
+from la_outcomes.analysis.agreement import bland_altman, lins_ccc
+from la_outcomes.analysis.bootstrap import bootstrap
+from la_outcomes.analysis.cohort import load_pairs
+from la_outcomes.analysis.correlation import correlate
+from la_outcomes.analysis.linear import fit_linear
+from la_outcomes.analysis.names import cohort_label, label
+from la_outcomes.analysis.outputs import Outputs
+from la_outcomes.analysis.results import require_rows
+from la_outcomes.analysis.study import Request
+from la_outcomes.errors import StatisticsError
+
+TESTED = ("internal_validation", "external_test", "us_test", "clinical")
+LOAD_BANDS_ML = (5.0, 10.0, 20.0)
+LOG_OFFSET_ML = 1.0
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two volumes of the same patients: ``measured`` is judged against ``reference``."""
+
+    name: str
+    measured: str
+    reference: str
+
+    @property
+    def printed(self) -> str:
+        """``LA volume on CT v pseudo-label volume``."""
+        return f"{label(self.measured)} v {label(self.reference)}"
+
+
+COMPARISONS = (
+    Comparison("prediction_v_label", "la_volume_ml", "label_volume_ml"),
+    Comparison("label_v_mri", "label_volume_ml", "wmh_volume_ml"),
+    Comparison("prediction_v_mri", "la_volume_ml", "wmh_volume_ml"),
+)
+
+
+def tested_pairs(request: Request, outputs: Outputs) -> pd.DataFrame:
+    """One pair a patient (the shortest interval) of every cohort that the model was not trained on.
+
+    Raises
+    ------
+    StatisticsError
+        There is no such pair.
+    """
+    pairs = load_pairs(request.registry, request.population)
+    pairs = pairs[pairs["cohort"].isin(TESTED)].sort_values(["patient_id", "days_between", "scan_id"])
+    pairs = pairs.drop_duplicates("patient_id").reset_index(drop=True)
+    if pairs.empty:
+        raise StatisticsError("there is no CT-FLAIR pair outside the training cohort", where="pairs")
+    outputs.narrow(pairs, "pairs outside the training cohort")
+    return pairs
+
+
+def cohorts_of(pairs: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """The pairs of each tested cohort that has any, in the order of the study."""
+    return {code: pairs[pairs["cohort"] == code] for code in TESTED if (pairs["cohort"] == code).any()}
+
+
+def both_known(pairs: pd.DataFrame, comparison: Comparison) -> pd.DataFrame:
+    """The pairs with both volumes."""
+    return pairs.dropna(subset=[comparison.measured, comparison.reference])
+
+
+def agreement_row(pairs: pd.DataFrame, comparison: Comparison) -> dict[str, object]:
+    """Agreement of both volumes in mL: correlation, concordance, slope, bias and limits, raw and as ratios.
+
+    Raises
+    ------
+    StatisticsError
+        Fewer than 4 pairs, or a volume without spread.
+    """
+    known = both_known(pairs, comparison)
+    require_rows(len(known), 4, comparison.printed)
+    measured, reference = known[comparison.measured], known[comparison.reference]
+    concordance = lins_ccc(measured, reference)
+    raw = bland_altman(measured, reference)
+    ratio = bland_altman(measured, reference, scale="log", offset=LOG_OFFSET_ML)
+    slope = fit_linear(
+        known, comparison.measured, [comparison.reference], covariance="HC3"
+    ).coefficients.iloc[1]
+    row: dict[str, object] = {"n": len(known)}
+    row |= _with_interval("ccc", concordance.ccc, concordance.ci_low, concordance.ci_high)
+    for name, method in (("pearson_r", "pearson"), ("spearman_rho", "spearman")):
+        found = correlate(measured, reference, method)  # type: ignore[arg-type]
+        row |= _with_interval(name, found.estimate, found.ci_low, found.ci_high)
+    row |= _with_interval("slope", slope["estimate"], slope["ci_low"], slope["ci_high"])
+    row |= _with_interval("bias_ml", raw.bias, *raw.bias_ci)
+    row |= {"limits_ml": f"{raw.loa_low:.1f} to {raw.loa_high:.1f}"}
+    row |= {
+        "ratio": ratio.bias_ratio,
+        "ratio_limits": f"{ratio.loa_low_ratio:.2f} to {ratio.loa_high_ratio:.2f}",
+    }
+    row |= {
+        "mean_absolute_error_ml": float((measured - reference).abs().mean()),
+        "sd_reference_ml": float(reference.std()),
+    }
+    return row
+
+
+def _with_interval(name: str, estimate: float, low: float, high: float) -> dict[str, object]:
+    return {name: estimate, f"{name}_ci_low": low, f"{name}_ci_high": high}
+
+
+def dice_row(dice: pd.Series, seed: int) -> dict[str, object]:
+    """Median Dice with a bootstrap interval over patients, quartiles, and the share of 0."""
+    known = dice.dropna()
+    require_rows(len(known), 4, "dsc")
+    interval = bootstrap(
+        known.to_numpy(),
+        lambda draws: np.median(draws, axis=1),
+        method="percentile",
+        seed=seed,
+        vectorized=True,
+    )
+    low, high = known.quantile([0.25, 0.75])
+    return {
+        "n": len(known),
+        **_with_interval("median_dice", interval.estimate, interval.ci_low, interval.ci_high),
+        "quartiles": f"{low:.3f} to {high:.3f}",
+        "dice_0_percent": 100 * float((known == 0).mean()),
+    }
+
+
+def load_band(volume: pd.Series) -> pd.Series:
+    """Band of lesion load by the pseudo-label's volume; None where there is no label."""
+    names = [f"≤{LOAD_BANDS_ML[0]:g} mL"]
+    names += [f">{low:g} to {high:g} mL" for low, high in pairwise(LOAD_BANDS_ML)]
+    names.append(f">{LOAD_BANDS_ML[-1]:g} mL")
+    codes = np.searchsorted(LOAD_BANDS_ML, volume.fillna(0).to_numpy(), side="left")
+    return pd.Series([names[code] for code in codes], index=volume.index).where(volume.notna())
+
+
+def dice_table(pairs: pd.DataFrame, seed: int) -> pd.DataFrame:
+    """Dice with the pseudo-label by cohort, overall and by lesion load; groups below 4 are left out."""
+    rows = []
+    for code, own in cohorts_of(pairs).items():
+        known = own.dropna(subset=["dsc"])
+        groups = {"all": known, **dict(iter(known.groupby(load_band(known["label_volume_ml"]), sort=False)))}
+        rows += [
+            {"cohort": cohort_label(code), "lesion_load": band, **dice_row(part["dsc"], seed)}
+            for band, part in groups.items()
+            if len(part) >= 4
+        ]
+    if not rows:
+        raise StatisticsError("no scan has a Dice with a usable pseudo-label", where="dsc")
+    return pd.DataFrame(rows)

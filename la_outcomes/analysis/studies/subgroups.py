@@ -1,0 +1,123 @@
+"""Is the agreement of LA volume the same in subgroups? One homogeneity test for each division."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from la_outcomes.analysis.agreement import lins_ccc
+from la_outcomes.analysis.correlation import ccc_homogeneity, correlate
+from la_outcomes.analysis.linear import fit_linear
+from la_outcomes.analysis.studies.accuracy import COMPARISONS, Comparison, both_known
+from la_outcomes.errors import StatisticsError
+
+INFARCT_ML = 10.0
+SMALLEST_GROUP = 10
+
+
+@dataclass(frozen=True)
+class Division:
+    """A way to divide patients: its printed name and the group of each (None where unknown)."""
+
+    name: str
+    groups: Callable[[pd.DataFrame], pd.Series]
+
+
+def _by(column: str) -> Callable[[pd.DataFrame], pd.Series]:
+    return lambda frame: frame[column].astype(object).where(frame[column].notna(), None)
+
+
+def _cut(
+    column: str, edges: tuple[float, ...], names: tuple[str, ...]
+) -> Callable[[pd.DataFrame], pd.Series]:
+    """Groups by limits; a value on a limit belongs to the lower group."""
+
+    def groups(frame: pd.DataFrame) -> pd.Series:
+        values = frame[column].astype(float)
+        codes = np.searchsorted(edges, values.fillna(0).to_numpy(), side="left")
+        return pd.Series([names[code] for code in codes], index=frame.index).where(values.notna(), None)
+
+    return groups
+
+
+DIVISIONS = (
+    Division("CT vendor", _by("manufacturer")),
+    Division("Infarct volume", _cut("infarct_volume_ml", (INFARCT_ML,), ("≤10 mL", ">10 mL"))),
+    Division("Slice thickness", _cut("slice_thickness_mm", (3.0, 5.0), ("≤3 mm", ">3 to 5 mm", ">5 mm"))),
+    Division("Kernel", _by("kernel")),
+    Division("Sex", _by("sex")),
+    Division("Age", _cut("age_years", (60.0, 75.0), ("≤60 years", ">60 to 75 years", ">75 years"))),
+    Division("Centre", _by("site")),
+)
+
+
+def best_comparison(pairs: pd.DataFrame) -> Comparison:
+    """Against the pseudo-label where there is one for enough pairs, else against WMH on MRI.
+
+    Raises
+    ------
+    StatisticsError
+        Too few pairs have either.
+    """
+    against_label, _, against_mri = COMPARISONS
+    for comparison in (against_label, against_mri):
+        if len(both_known(pairs, comparison)) >= 2 * SMALLEST_GROUP:
+            return comparison
+    raise StatisticsError(
+        f"fewer than {2 * SMALLEST_GROUP} pairs have an LA volume and a reference", where="agreement_pairs"
+    )
+
+
+def subgroup_rows(pairs: pd.DataFrame, comparison: Comparison, division: Division, seed: int) -> pd.DataFrame:
+    """Agreement in each group with its spread, bias and absolute error, and one test over the groups.
+
+    Groups of fewer than ``SMALLEST_GROUP`` are left out and counted in ``n_left_out``.
+
+    Raises
+    ------
+    StatisticsError
+        Fewer than two groups are large enough.
+    """
+    known = both_known(pairs, comparison)
+    groups = division.groups(known)
+    sizes = groups.value_counts()
+    large = groups.isin(sizes[sizes >= SMALLEST_GROUP].index)
+    if groups[large].nunique() < 2:
+        raise StatisticsError(
+            f"fewer than two groups of {SMALLEST_GROUP} or more; found: {', '.join(map(str, sizes.index))}",
+            where=division.name,
+        )
+    used = known[large].assign(group=groups[large])
+    test = ccc_homogeneity(used[comparison.measured], used[comparison.reference], used["group"], seed=seed)
+    rows = [_row(str(name), own, comparison) for name, own in used.groupby("group", sort=True)]
+    return pd.DataFrame(rows).assign(
+        division=division.name, homogeneity_p=test.p, n_left_out=int((~large & groups.notna()).sum())
+    )
+
+
+def _row(name: str, own: pd.DataFrame, comparison: Comparison) -> dict[str, object]:
+    measured, reference = own[comparison.measured], own[comparison.reference]
+    ccc, r = lins_ccc(measured, reference), correlate(measured, reference)
+    slope = fit_linear(own, comparison.measured, [comparison.reference], covariance="HC3").coefficients.iloc[
+        1
+    ]
+    difference = measured - reference
+    return {
+        "group": name,
+        "n": len(own),
+        "ccc": ccc.ccc,
+        "ccc_ci_low": ccc.ci_low,
+        "ccc_ci_high": ccc.ci_high,
+        "pearson_r": r.estimate,
+        "pearson_r_ci_low": r.ci_low,
+        "pearson_r_ci_high": r.ci_high,
+        "slope": slope["estimate"],
+        "slope_ci_low": slope["ci_low"],
+        "slope_ci_high": slope["ci_high"],
+        "bias_ml": float(difference.mean()),
+        "mean_absolute_error_ml": float(difference.abs().mean()),
+        "sd_reference_ml": float(reference.std()),
+    }
