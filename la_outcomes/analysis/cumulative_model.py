@@ -12,7 +12,7 @@ from scipy.special import expit
 
 from la_outcomes.analysis.covariance import sandwich
 from la_outcomes.analysis.model_frame import ModelRows
-from la_outcomes.analysis.ordinal_newton import CumulativeFit, fit_cumulative, loglik_at, score_rows
+from la_outcomes.analysis.ordinal_newton import CumulativeFit, fit_cumulative, score_rows
 from la_outcomes.analysis.results import FloatArray
 from la_outcomes.analysis.separation import refuse_separation
 from la_outcomes.analysis.terms import Design
@@ -43,9 +43,10 @@ class CumulativeModel:
             return self.fit.covariance
         return sandwich(self.fit.covariance, self.scores, self.rows.weights, self.rows.clusters, kind)
 
-    def loglik_at(self, parameters: FloatArray) -> float:
-        """Return the log-likelihood of these rows at given thresholds and coefficients."""
-        return loglik_at(self.design.matrix, self.codes, self.rows.weights, parameters, self.fit.n_thresholds)
+    def loglik_at(self, slopes: FloatArray) -> float:
+        """Return the log-likelihood of these rows at given coefficients, maximised over the thresholds."""
+        none, weights = np.empty((len(self.codes), 0)), self.rows.weights
+        return fit_cumulative(none, self.codes, weights, offset=self.design.matrix @ slopes).loglik
 
     def linear_predictor(self, frame: pd.DataFrame | None = None) -> FloatArray:
         """Return x beta of the model's rows, or of new ones."""

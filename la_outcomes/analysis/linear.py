@@ -93,6 +93,11 @@ class LinearFit(Result):
         return self.model.estimates
 
     @property
+    def slopes(self) -> FloatArray:
+        """Coefficients without the intercept."""
+        return self.model.estimates[1:]
+
+    @property
     def outcome_values(self) -> FloatArray:
         """Outcome and frequency of each row, by which models on the same patients are recognised."""
         return np.column_stack([self.model.outcome, self.model.rows.weights])
@@ -106,11 +111,11 @@ class LinearFit(Result):
         """Return the table of coefficients."""
         return self.coefficients.copy()
 
-    def loglik_at(self, parameters: FloatArray) -> float:
-        """Return the log-likelihood at given coefficients, maximised over the residual variance."""
-        rows, design = self.model.rows, self.model.design
-        residuals = self.model.outcome - parameters[0] - design.matrix @ parameters[1:]
-        return _gaussian_loglik(residuals, rows.weights)
+    def loglik_at(self, slopes: FloatArray) -> float:
+        """Return the log-likelihood at given slopes, maximised over intercept and residual variance."""
+        weights = self.model.rows.weights
+        residuals = self.model.outcome - self.model.design.matrix @ slopes
+        return _gaussian_loglik(residuals - np.average(residuals, weights=weights), weights)
 
     def predict(self, frame: pd.DataFrame | None = None) -> pd.Series:
         """Return the fitted mean of each row of ``frame`` (default: the rows fitted).
@@ -212,8 +217,9 @@ def _result(model: LinearModel, covariance: str) -> LinearFit:
         np.sqrt(np.diag(cov)),
         df=n - k if df is None else df,
     )
-    left = rows.weights @ working.residuals**2
-    spread = rows.weights @ (model.outcome - np.average(model.outcome, weights=rows.weights)) ** 2
+    left = float(rows.weights @ working.residuals**2)
+    centred = model.outcome - np.average(model.outcome, weights=rows.weights)
+    spread = float(rows.weights @ centred**2)
     loglik = _gaussian_loglik(working.residuals, rows.weights)
     return LinearFit(
         coefficients=table,

@@ -68,6 +68,11 @@ class LogisticFit(Result):
         return np.concatenate([-fit.thresholds, fit.beta])
 
     @property
+    def slopes(self) -> FloatArray:
+        """Coefficients without the intercept."""
+        return self.model.fit.beta
+
+    @property
     def outcome_values(self) -> FloatArray:
         """Outcome and frequency of each row, by which models on the same patients are recognised."""
         return np.column_stack([self.model.codes, self.model.rows.weights])
@@ -81,9 +86,9 @@ class LogisticFit(Result):
         """Return the table of coefficients."""
         return self.coefficients.copy()
 
-    def loglik_at(self, parameters: FloatArray) -> float:
-        """Return the log-likelihood at given coefficients, the intercept first."""
-        return self.model.loglik_at(np.concatenate([-parameters[:1], parameters[1:]]))
+    def loglik_at(self, slopes: FloatArray) -> float:
+        """Return the log-likelihood at given slopes, maximised over the intercept."""
+        return self.model.loglik_at(slopes)
 
     def predict(self, frame: pd.DataFrame | None = None) -> pd.Series:
         """Return the probability of the outcome for each row of ``frame`` (default: the rows fitted)."""

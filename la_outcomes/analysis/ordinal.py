@@ -84,6 +84,11 @@ class ProportionalOddsFit(Result):
         return self.model.fit.parameters
 
     @property
+    def slopes(self) -> FloatArray:
+        """Coefficients without thresholds."""
+        return self.model.fit.beta
+
+    @property
     def outcome_values(self) -> FloatArray:
         """Level (0..K-1) and frequency of each row, by which models on the same patients are recognised."""
         return np.column_stack([self.model.codes, self.model.rows.weights])
@@ -97,9 +102,9 @@ class ProportionalOddsFit(Result):
         """Return the table of coefficients."""
         return self.coefficients.copy()
 
-    def loglik_at(self, parameters: FloatArray) -> float:
-        """Return the log-likelihood at given thresholds and coefficients."""
-        return self.model.loglik_at(parameters)
+    def loglik_at(self, slopes: FloatArray) -> float:
+        """Return the log-likelihood at given slopes, maximised over the thresholds."""
+        return self.model.loglik_at(slopes)
 
     def predict(self, frame: pd.DataFrame | None = None) -> pd.DataFrame:
         """Return P(Y = level), one row a row of ``frame`` (default: the rows fitted), one column a declared

@@ -128,16 +128,6 @@ def score_rows(
     return scores
 
 
-def loglik_at(
-    x: FloatArray, codes: NDArray[np.integer], weights: FloatArray, parameters: FloatArray, n_thresholds: int
-) -> float:
-    """Return the log-likelihood at given thresholds and coefficients."""
-    thresholds, beta = parameters[:n_thresholds], parameters[n_thresholds:]
-    upper, lower = cumulative_edges(thresholds, x @ beta, codes)
-    interior = np.concatenate([[0.0], np.log(-np.expm1(-np.diff(thresholds))), [0.0]])[codes]
-    return float(weights @ (log_expit(upper) + log_expit(-lower) + interior))
-
-
 def cumulative_edges(
     thresholds: FloatArray, eta: FloatArray, codes: NDArray[np.integer]
 ) -> tuple[FloatArray, FloatArray]:

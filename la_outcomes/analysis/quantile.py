@@ -47,7 +47,7 @@ def fit_quantile(
     quantile: float = 0.5,
     missing: Missing = "raise",
 ) -> QuantileFit:
-    """Fit the ``quantile`` of the outcome as intercept + x beta (Koenker and Bassett 1978, Econometrica 46:33).
+    """Fit the ``quantile`` of the outcome as intercept + x beta (Koenker and Bassett 1978).
 
     Minimises sum of r (quantile - [r < 0]) over residuals r, exactly: equals R ``quantreg::rq``. Standard
     errors are Hendricks and Koenker's sandwich with the Hall-Sheather bandwidth (Koenker 2005, section

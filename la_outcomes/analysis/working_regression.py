@@ -67,10 +67,12 @@ class WorkingRegression:
             raise StatisticsError(
                 "CR2 takes one clustering", where="cluster", hint="use 'cluster' for two-way"
             )
-        repeats = self.frequencies.astype(int)
+        rows = np.repeat(np.arange(len(self.z)), self.frequencies.astype(int))
         z, residuals, working, codes = (
-            np.repeat(values, repeats, axis=0)
-            for values in (self.z, self.residuals, self.working, clusters[0])
+            self.z[rows],
+            self.residuals[rows],
+            self.working[rows],
+            clusters[0][rows],
         )
         inner, adjusted = cr2_covariance(z, residuals, working, self.bread, codes)
         df = [satterthwaite_df(z, working, self.bread, codes, adjusted, contrast) for contrast in self.back]

@@ -1,0 +1,25 @@
+"""Missing data: multiple imputation and the pooling of what is fitted to it."""
+
+from la_outcomes.analysis.impute import Imputations, impute
+from la_outcomes.analysis.imputed_fit import ImputedFit, fit_imputed
+from la_outcomes.analysis.pooling import (
+    Pooled,
+    PooledTest,
+    pool,
+    pool_d2,
+    pool_likelihood_ratio,
+    pool_wald,
+)
+
+__all__ = [
+    "Imputations",
+    "ImputedFit",
+    "Pooled",
+    "PooledTest",
+    "fit_imputed",
+    "impute",
+    "pool",
+    "pool_d2",
+    "pool_likelihood_ratio",
+    "pool_wald",
+]
