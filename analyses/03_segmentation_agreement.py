@@ -14,19 +14,9 @@ from __future__ import annotations
 
 import pandas as pd
 
-from la_outcomes.analysis.figures.agreement import bland_altman_figure, scatter_figure
-from la_outcomes.analysis.names import cohort_label, label
 from la_outcomes.analysis.outputs import Outputs
-from la_outcomes.analysis.studies.accuracy import (
-    COMPARISONS,
-    Comparison,
-    agreement_row,
-    both_known,
-    cohorts_of,
-    dice_table,
-    tested_pairs,
-)
-from la_outcomes.analysis.studies.accuracy_results import record_agreement, record_dice
+from la_outcomes.analysis.studies.accuracy import COMPARISONS, dice_table, tested_pairs
+from la_outcomes.analysis.studies.accuracy_outputs import compare, record_agreement, record_dice
 from la_outcomes.analysis.studies.common import patients_of
 from la_outcomes.analysis.study import Request, Study, run_script
 
@@ -48,34 +38,6 @@ def answer(request: Request, outputs: Outputs) -> None:
         said = "Dice of LA on CT with the pseudo-label by lesion load (label volume); bootstrap over patients"
         outputs.table("dice", dice, said, n=int(dice.loc[dice["lesion_load"] == "all", "n"].sum()))
         record_dice(outputs, dice)
-
-
-def compare(outputs: Outputs, pairs: pd.DataFrame, comparison: Comparison) -> list[dict[str, object]]:
-    """One row a cohort, and both figures; a cohort with too few pairs is named and left out."""
-    rows, panels = [], {}
-    known = both_known(pairs, comparison)
-    if known.empty:
-        outputs.cannot(comparison.printed, "no pair has both volumes")
-    for code, own in cohorts_of(known).items():
-        with outputs.attempt(f"{comparison.printed}, {cohort_label(code)}"):
-            row = {"comparison": comparison.printed, "cohort": cohort_label(code)}
-            rows.append(row | agreement_row(own, comparison))
-            panels[cohort_label(code)] = own
-    if panels:
-        columns = comparison.measured, comparison.reference
-        labels = label(columns[0]), label(columns[1])
-        n = sum(len(panel) for panel in panels.values())
-        outputs.figure(
-            f"scatter_{comparison.name}", scatter_figure(panels, *columns, labels),
-            f"{comparison.printed} by cohort; dashed line: identity", n=n,
-            alt=f"Scatter plots of {comparison.printed} around the line of identity",
-        )  # fmt: skip
-        outputs.figure(
-            f"bland_altman_{comparison.name}", bland_altman_figure(panels, *columns, labels),
-            f"{comparison.printed} by cohort; orange: bias and 95 % limits of agreement", n=n,
-            alt=f"Bland-Altman plots of {comparison.printed}",
-        )  # fmt: skip
-    return rows
 
 
 STUDY = Study(

@@ -27,7 +27,7 @@ from la_outcomes.analysis.studies.fazekas import (
     reader_agreement,
     volume_by_grade,
 )
-from la_outcomes.analysis.studies.fazekas_results import record_association, record_auc, record_kappa
+from la_outcomes.analysis.studies.fazekas_outputs import record_association, record_auc, write_kappa
 from la_outcomes.analysis.study import Request, Study, run_script
 
 VOLUME = "la_volume_ml"
@@ -38,11 +38,7 @@ def answer(request: Request, outputs: Outputs) -> None:
     """Readers first, then volume against grade, then discrimination."""
     patients = patients_of(request, outputs)
     with outputs.attempt("Agreement of readers"):
-        readers = reader_agreement(patients)
-        outputs.table(
-            "readers", readers, "Two readers' Fazekas grades on CT, first readings", n=int(readers["n"].max())
-        )
-        record_kappa(outputs, readers)
+        write_kappa(outputs, reader_agreement(patients))
     known = graded(patients, VOLUME)
     said = f"{label(VOLUME)} by Fazekas grade (maximum, rater 1)"
     outputs.table("grades", volume_by_grade(known), said, n=len(known))

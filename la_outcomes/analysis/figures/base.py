@@ -22,7 +22,7 @@ from la_outcomes.shards import atomic_path
 COLUMN_INCHES = 3.5
 PAGE_INCHES = 7.2
 GREY = "#666666"
-_VOLUME_TICKS = (0, 0.3, 1, 3, 10, 30, 100, 300)
+_VOLUME_TICKS = (0, 1, 3, 10, 30, 100, 300)
 
 
 @contextmanager

@@ -48,6 +48,8 @@ def forest_figure(
             _draw(axes, line, place)
         axes.set_ylim(len(lines) - 0.5, -0.5)
         axes.set_yticks(range(len(lines)), [line.label for line in lines])
+        for line, text in zip(lines, axes.get_yticklabels(), strict=True):
+            text.set_fontweight("bold" if line.estimate is None else "normal")
         axes.tick_params(axis="y", length=0)
         axes.spines["left"].set_visible(False)
         limits = _all_values(lines)

@@ -26,6 +26,6 @@ def grade_figure(known: pd.DataFrame, volume_label: str) -> Figure:
             across = grade + np.random.default_rng(grade).uniform(-0.2, 0.2, len(shown))
             axes.plot(across, shown, "o", color="C0", markersize=2, alpha=0.35, markeredgewidth=0, zorder=0)
         axes.set_xticks(list(groups), [f"{grade}\nn = {len(values):,}" for grade, values in groups.items()])
-        axes.set_xlabel("Fazekas grade on CT (maximum of periventricular and deep)")
+        axes.set_xlabel("Fazekas grade on CT (maximum)")
         volume_axis(axes, "y", volume_label)
     return figure

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,32 +24,35 @@ class Division:
 
     name: str
     groups: Callable[[pd.DataFrame], pd.Series]
+    order: tuple[str, ...] = ()
+
+    def in_order(self, found: Iterable[str]) -> list[str]:
+        """Groups in their natural order, or sorted by name."""
+        return [name for name in self.order if name in set(found)] or sorted(found)
 
 
 def _by(column: str) -> Callable[[pd.DataFrame], pd.Series]:
     return lambda frame: frame[column].astype(object).where(frame[column].notna(), None)
 
 
-def _cut(
-    column: str, edges: tuple[float, ...], names: tuple[str, ...]
-) -> Callable[[pd.DataFrame], pd.Series]:
+def _cut(name: str, column: str, edges: tuple[float, ...], groups: tuple[str, ...]) -> Division:
     """Groups by limits; a value on a limit belongs to the lower group."""
 
-    def groups(frame: pd.DataFrame) -> pd.Series:
+    def divide(frame: pd.DataFrame) -> pd.Series:
         values = frame[column].astype(float)
         codes = np.searchsorted(edges, values.fillna(0).to_numpy(), side="left")
-        return pd.Series([names[code] for code in codes], index=frame.index).where(values.notna(), None)
+        return pd.Series([groups[code] for code in codes], index=frame.index).where(values.notna(), None)
 
-    return groups
+    return Division(name, divide, groups)
 
 
 DIVISIONS = (
     Division("CT vendor", _by("manufacturer")),
-    Division("Infarct volume", _cut("infarct_volume_ml", (INFARCT_ML,), ("≤10 mL", ">10 mL"))),
-    Division("Slice thickness", _cut("slice_thickness_mm", (3.0, 5.0), ("≤3 mm", ">3 to 5 mm", ">5 mm"))),
+    _cut("Infarct volume", "infarct_volume_ml", (INFARCT_ML,), ("≤10 mL", ">10 mL")),
+    _cut("Slice thickness", "slice_thickness_mm", (3.0, 5.0), ("≤3 mm", ">3 to 5 mm", ">5 mm")),
     Division("Kernel", _by("kernel")),
     Division("Sex", _by("sex")),
-    Division("Age", _cut("age_years", (60.0, 75.0), ("≤60 years", ">60 to 75 years", ">75 years"))),
+    _cut("Age", "age_years", (60.0, 75.0), ("≤60 years", ">60 to 75 years", ">75 years")),
     Division("Centre", _by("site")),
 )
 
@@ -92,7 +95,8 @@ def subgroup_rows(pairs: pd.DataFrame, comparison: Comparison, division: Divisio
         )
     used = known[large].assign(group=groups[large])
     test = ccc_homogeneity(used[comparison.measured], used[comparison.reference], used["group"], seed=seed)
-    rows = [_row(str(name), own, comparison) for name, own in used.groupby("group", sort=True)]
+    parts = {str(name): own for name, own in used.groupby("group")}
+    rows = [_row(name, parts[name], comparison) for name in division.in_order(parts)]
     return pd.DataFrame(rows).assign(
         division=division.name, homogeneity_p=test.p, n_left_out=int((~large & groups.notna()).sum())
     )

@@ -1,4 +1,4 @@
-"""Result rows and headlines of the Fazekas question."""
+"""Tables, result rows and headlines of the Fazekas question."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ from la_outcomes.analysis.outputs import Outputs
 from la_outcomes.analysis.tables import interval
 
 
-def record_kappa(outputs: Outputs, readers: pd.DataFrame) -> None:
-    """One result a score and weighting; the quadratic kappa of the maximum leads."""
+def write_kappa(outputs: Outputs, readers: pd.DataFrame) -> None:
+    """Table and one result a score and weighting; the quadratic kappa of the maximum leads."""
+    said = "Two readers' Fazekas grades on CT, first readings"
+    outputs.table("readers", readers, said, n=int(readers["n"].max()))
     for _, row in readers.iterrows():
         for weights in ("linear", "quadratic"):
             name = f"kappa_{weights}"

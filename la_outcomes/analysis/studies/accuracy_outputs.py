@@ -1,4 +1,4 @@
-"""Result rows and headlines of the agreement question."""
+"""Figures, result rows and headlines of the agreement question."""
 
 from __future__ import annotations
 
@@ -7,10 +7,42 @@ from typing import Any
 
 import pandas as pd
 
+from la_outcomes.analysis.figures.agreement import bland_altman_figure, scatter_figure
+from la_outcomes.analysis.names import cohort_label, label
 from la_outcomes.analysis.outputs import Outputs
+from la_outcomes.analysis.studies.accuracy import Comparison, agreement_row, both_known, cohorts_of
 from la_outcomes.analysis.tables import interval
 
 _STATISTICS = {"ccc": None, "pearson_r": None, "spearman_rho": None, "slope": None, "bias_ml": "mL"}
+
+
+def compare(outputs: Outputs, pairs: pd.DataFrame, comparison: Comparison) -> list[dict[str, object]]:
+    """One row a cohort, and both figures; a cohort with too few pairs is named and left out."""
+    rows, panels = [], {}
+    known = both_known(pairs, comparison)
+    if known.empty:
+        outputs.cannot(comparison.printed, "no pair has both volumes")
+    for code, own in cohorts_of(known).items():
+        with outputs.attempt(f"{comparison.printed}, {cohort_label(code)}"):
+            row = {"comparison": comparison.printed, "cohort": cohort_label(code)}
+            rows.append(row | agreement_row(own, comparison))
+            panels[cohort_label(code)] = own
+    if panels:
+        columns = comparison.measured, comparison.reference
+        labels = label(columns[0]), label(columns[1])
+        n = sum(len(panel) for panel in panels.values())
+        outputs.figure(
+            f"scatter_{comparison.name}", scatter_figure(panels, *columns, labels),
+            f"{comparison.printed} by cohort; dashed line: identity", n=n,
+            alt=f"Scatter plots of {comparison.printed} around the line of identity",
+        )  # fmt: skip
+        outputs.figure(
+            f"bland_altman_{comparison.name}", bland_altman_figure(panels, *columns, labels),
+            f"{comparison.printed} by cohort; orange: bias and 95 % limits; where "
+            "the spread grows with volume, the ratios in the table describe it better", n=n,
+            alt=f"Bland-Altman plots of {comparison.printed}",
+        )  # fmt: skip
+    return rows
 
 
 def record_agreement(outputs: Outputs, rows: Sequence[Mapping[str, Any]]) -> None:
