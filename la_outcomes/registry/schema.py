@@ -47,16 +47,13 @@ def refresh(connection: duckdb.DuckDBPyConnection, dictionary: Dictionary | None
     ).fetchone()
     if found == (note,):
         return
-    for lookup in lookups.values():
-        _fill_lookup(connection, lookup)
-    connection.execute(views)
-    connection.execute(f"COMMENT ON VIEW analysis_cohort IS {literal(note)}")
+    fill = "; ".join(_fill_lookup(lookup) for lookup in lookups.values())
+    connection.execute(f"BEGIN; {fill}; {views}; COMMENT ON VIEW analysis_cohort IS {literal(note)}; COMMIT")
 
 
 def comment(connection: duckdb.DuckDBPyConnection, dictionary: Dictionary | None = None) -> None:
     """Write descriptions and units of tables and columns into the database."""
-    for statement in _comments(dictionary or load_dictionary()):
-        connection.execute(statement)
+    connection.execute(";\n".join(_comments(dictionary or load_dictionary())))
 
 
 def describe(connection: duckdb.DuckDBPyConnection) -> dict[str, list[tuple[object, ...]]]:
@@ -105,12 +102,13 @@ def _foreign_key(column: Column) -> str | None:
     return f"FOREIGN KEY ({quote(column.name)}) REFERENCES {quote(parent)} ({quote(key)})"
 
 
-def _fill_lookup(connection: duckdb.DuckDBPyConnection, lookup: Lookup) -> None:
-    rows = [(code, label, i) for i, (code, label) in enumerate(lookup.values.items())]
-    connection.executemany(
-        f"INSERT INTO {quote(lookup.table)} VALUES (?, ?, ?) ON CONFLICT (code)"
-        " DO UPDATE SET label = excluded.label, position = excluded.position",
-        rows,
+def _fill_lookup(lookup: Lookup) -> str:
+    rows = ", ".join(
+        f"({literal(code)}, {literal(label)}, {i})" for i, (code, label) in enumerate(lookup.values.items())
+    )
+    return (
+        f"INSERT INTO {quote(lookup.table)} VALUES {rows} ON CONFLICT (code)"
+        " DO UPDATE SET label = excluded.label, position = excluded.position"
     )
 
 

@@ -62,7 +62,7 @@ def _create(connection: duckdb.DuckDBPyConnection, table: Table, rows: pa.Table)
 
 def _broken_rules(connection: duckdb.DuckDBPyConnection, table: Table) -> Reasons:
     rules = row_rules(table)
-    counts = ", ".join(f"count_if(NOT ({rule.condition})) AS r{i}" for i, rule in enumerate(rules))
+    counts = ", ".join(f"count(*) FILTER (NOT ({rule.condition})) AS r{i}" for i, rule in enumerate(rules))
     total = " + ".join(f"r{i}" for i in range(len(rules)))
     found = connection.execute(
         f"SELECT {SHARD_COLUMN}, {counts} FROM {stage_name(table.name)} GROUP BY ALL HAVING {total} > 0"

@@ -128,7 +128,7 @@ def _compare(plan: ImportPlan, converted: Converted, registry: Path) -> None:
         known = _known_rows(registry, table)
         if table == "patients":
             plan.new_patients = [patient for patient in ids if patient not in known.index]
-            arriving = _without_contradictions(plan, arriving, known)
+            _list_contradictions(plan, arriving, known)
         else:
             arriving = arriving[arriving.notna().any(axis=1) | arriving.index.isin(known.index)]
         plan.frames[table] = _changed_rows(plan, table, arriving, known)
@@ -150,19 +150,14 @@ def _by_patient(frame: pd.DataFrame) -> pd.DataFrame:
     return frame.set_index(frame.pop("patient_id").astype(object))
 
 
-def _without_contradictions(plan: ImportPlan, arriving: pd.DataFrame, known: pd.DataFrame) -> pd.DataFrame:
-    """List as faults values of fixed columns that differ from the registry's."""
+def _list_contradictions(plan: ImportPlan, arriving: pd.DataFrame, known: pd.DataFrame) -> None:
+    """Add as faults the values of fixed columns that differ from the registry's."""
     columns = load_dictionary().table("patients").columns
     both = arriving.index.intersection(known.index)
     for name in (name for name in arriving.columns if columns[name].fixed):
-        differs = (arriving.loc[both, name] != known.loc[both, name]).fillna(False)
-        plan.faults += [
-            CellFault(
-                0, name, f"{patient}: {arriving.at[patient, name]}", f"known as {known.at[patient, name]}"
-            )
-            for patient in map(str, both[differs])
-        ]
-    return arriving
+        new, old = arriving.loc[both, name], known.loc[both, name]
+        for patient in both[(new != old).fillna(False)]:
+            plan.faults.append(CellFault(0, name, f"{patient}: {new[patient]}", f"known as {old[patient]}"))
 
 
 def _changed_rows(plan: ImportPlan, table: str, arriving: pd.DataFrame, known: pd.DataFrame) -> pd.DataFrame:

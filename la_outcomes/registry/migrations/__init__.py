@@ -59,8 +59,6 @@ def migrate(connection: duckdb.DuckDBPyConnection, path: Path, steps: dict[int, 
         copy_while_open(path, path.with_suffix(f".before-v{newest}.duckdb"))
     for number in range(version + 1, newest + 1):
         _apply(connection, number, steps[number])
-    if version < newest:
-        schema.comment(connection)
     return newest
 
 
@@ -70,6 +68,7 @@ def _apply(connection: duckdb.DuckDBPyConnection, number: int, sql: str) -> None
     try:
         connection.execute(sql)
         connection.execute("INSERT INTO schema_migrations VALUES (?, ?, version())", [number, now])
+        schema.comment(connection)
     except duckdb.Error:
         connection.rollback()
         raise
