@@ -126,8 +126,8 @@ def fit_logistic(
     outcome : 0/1, true/false, or a categorical of two levels, of which the second is the event.
     penalty : lambda of a ridge penalty lambda/2 sum (beta_j sd_j)^2 (``rms::lrm(penalty=)``), for separated
         data.
-    others : as `la_outcomes.analysis.linear.fit_linear`. ``cluster`` is ``vcovCL`` HC1; the default type of
-        ``vcovCL`` for glm (HC0 with G/(G - 1)) is ``CR1`` here.
+    others : as `la_outcomes.analysis.least_squares.fit_linear`. ``cluster`` is ``vcovCL`` HC1; what
+        ``vcovCL`` does by default for glm (HC0 with G/(G - 1)) is ``CR1`` here.
 
     How to read it: the odds of the outcome are multiplied by ``odds_ratio`` for each unit of x between
     patients alike in the other terms.

@@ -22,13 +22,16 @@ from la_outcomes.analysis.cumulative_model import CumulativeModel, c_index, fit_
 from la_outcomes.analysis.likelihood_ratio import LikelihoodRatio, likelihood_ratio
 from la_outcomes.analysis.model_frame import ColumnOrArray, coefficient_table, model_rows
 from la_outcomes.analysis.ordered_outcome import OrderedOutcome, ordered_outcome
+from la_outcomes.analysis.partial_odds import PartialProportionalOddsFit, fit_partial_proportional_odds
 from la_outcomes.analysis.profile import profile_intervals
 from la_outcomes.analysis.results import FloatArray, Missing, Result
 from la_outcomes.analysis.terms import Design, Term
 
 __all__ = [
     "LikelihoodRatio",
+    "PartialProportionalOddsFit",
     "ProportionalOddsFit",
+    "fit_partial_proportional_odds",
     "fit_proportional_odds",
     "likelihood_ratio",
 ]

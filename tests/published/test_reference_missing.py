@@ -72,8 +72,8 @@ def test_scalar():
 
 
 def test_imputations_are_distributed_as_those_of_mice():
-    """The means of mice's 20 draws of each missing cell scatter about ours as such means should, and its
-    pooled coefficients within Monte-Carlo error: 3 SD of a mean of 20 and of our m, never above 25 % of the SE."""
+    """Means of mice's 20 draws of each missing cell scatter about ours as such means should, and its
+    pooled coefficients are within Monte-Carlo error: 3 SD of means of 20 and of m, at most 25 % of the SE."""
     raw, theirs, expected = case()
     ours = impute(raw, m=120, seed=1, iterations=5, methods={"hyp": "pmm"})
     scores = []

@@ -10,6 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from la_outcomes.analysis.linear import (
+    CategoricalTerm,
+    FewClustersWarning,
+    SplineTerm,
     fit_linear,
     fit_logistic,
     fit_quantile,
@@ -17,9 +20,9 @@ from la_outcomes.analysis.linear import (
     nonlinearity_test,
     restricted_cubic_spline,
     wald_test,
+    wild_cluster_bootstrap,
 )
 from la_outcomes.analysis.ordinal import fit_proportional_odds, likelihood_ratio
-from la_outcomes.analysis.terms import CategoricalTerm, SplineTerm
 from la_outcomes.errors import StatisticsError
 
 
@@ -340,3 +343,56 @@ class TestTerms:
     def test_empty_cells_of_mantel_haenszel(self):
         with pytest.raises(StatisticsError, match="odds ratio of male is"):
             mantel_haenszel(cohort().assign(poor=lambda t: t["male"]), "poor", "male", "site")
+
+
+class TestFewClusters:
+    def clustered(self, groups: int, seed: int) -> pd.DataFrame:
+        rng = np.random.default_rng(seed)
+        centre = np.repeat(np.arange(groups), 12)
+        frame = pd.DataFrame(
+            {"centre": centre, "x": rng.normal(size=groups)[centre] + rng.normal(size=len(centre))}
+        )
+        frame["y"] = rng.normal(size=groups)[centre] + rng.normal(size=len(centre))
+        return frame
+
+    def test_a_warning_below_thirty(self):
+        with pytest.warns(FewClustersWarning, match="8 clusters"):
+            fit_linear(self.clustered(8, 0), "y", ["x"], "cluster", "centre")
+
+    @pytest.mark.filterwarnings("ignore::la_outcomes.analysis.covariance.FewClustersWarning")
+    def test_wild_bootstrap_holds_its_level_where_the_sandwich_does_not(self):
+        # Cameron, Gelbach and Miller 2008, table 2, 6-10 groups: cluster-robust rejects well above 5 %, the
+        # wild cluster bootstrap-t about 5-7 %.
+        rejected = {"sandwich": 0, "wild": 0}
+        for seed in range(250):
+            fit = fit_linear(self.clustered(7, seed), "y", ["x"], "cluster", "centre")
+            rejected["sandwich"] += abs(fit.coefficients["t"][1]) > 1.96
+            rejected["wild"] += wild_cluster_bootstrap(fit, "x", 199, seed=seed).p < 0.05
+        assert rejected["sandwich"] / 250 > 0.1
+        assert 0.01 < rejected["wild"] / 250 < 0.09
+
+    @pytest.mark.filterwarnings("ignore::la_outcomes.analysis.covariance.FewClustersWarning")
+    def test_wild_bootstrap_equals_refitting(self):
+        frame = self.clustered(14, 3)
+        fit = fit_linear(frame, "y", ["x"], "cluster", "centre")
+        result = wild_cluster_bootstrap(fit, "x", 199, seed=5)
+        draws = np.random.default_rng(5).choice(np.array([-1.0, 1.0]), size=(199, 14))
+        residuals = frame["y"] - frame["y"].mean()
+        t = []
+        for signs in draws:
+            y = frame["y"].mean() + residuals * signs[frame["centre"]]
+            t.append(fit_linear(frame.assign(y=y), "y", ["x"], "CR0", "centre").coefficients["t"][1])
+        own = fit_linear(frame, "y", ["x"], "CR0", "centre").coefficients["t"][1]
+        assert result.p == pytest.approx((1 + np.sum(np.abs(t) >= abs(own))) / 200)
+        inside = [
+            wild_cluster_bootstrap(fit, "x", 199, seed=5, null=null).p
+            for null in (result.ci_low, result.ci_high)
+        ]
+        assert inside == pytest.approx([0.05, 0.05], abs=0.015)
+
+    def test_wild_bootstrap_refusals(self):
+        fit = fit_linear(cohort(), "volume", ["age"])
+        with pytest.raises(StatisticsError, match="one cluster variable"):
+            wild_cluster_bootstrap(fit, "age")
+        with pytest.raises(StatisticsError, match="not a term"):
+            wild_cluster_bootstrap(fit, "height")
