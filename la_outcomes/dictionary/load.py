@@ -10,10 +10,20 @@ from typing import Any, get_args
 
 import yaml
 
-from la_outcomes.dictionary.model import Check, Column, ColumnType, Dictionary, Identifies, Lookup, Table
+from la_outcomes.dictionary.model import (
+    Check,
+    Column,
+    ColumnType,
+    Dictionary,
+    Identifies,
+    Lookup,
+    Table,
+    View,
+)
 from la_outcomes.errors import InputError
 
 LOOKUPS_FILE = "lookups.yaml"
+VIEWS_FILE = "views.yaml"
 _COLUMN_KEYS = set(Column.__dataclass_fields__) - {"name"}
 
 
@@ -31,10 +41,11 @@ def load_dictionary(folder: Path | None = None) -> Dictionary:
     """Read the dictionary, parents before children; raises ``InputError`` naming file and column."""
     folder = folder or dictionary_folder()
     lookups = _lookups(folder / LOOKUPS_FILE)
-    files = sorted(path for path in folder.glob("*.yaml") if path.name != LOOKUPS_FILE)
+    files = sorted(path for path in folder.glob("*.yaml") if path.name not in (LOOKUPS_FILE, VIEWS_FILE))
     tables = {path.stem: _table(path, lookups) for path in files}
     _check_references(tables)
-    return Dictionary({name: tables[name] for name in _parents_first(tables)}, lookups)
+    views = _views(folder / VIEWS_FILE, lookups, tables)
+    return Dictionary({name: tables[name] for name in _parents_first(tables)}, lookups, views)
 
 
 def _read(path: Path) -> Mapping[str, Any]:
@@ -87,6 +98,20 @@ def _column(name: str, entry: Mapping[str, Any], lookups: Mapping[str, Lookup], 
     if "missing_codes" in values:
         values["missing_codes"] = tuple(str(code) for code in values["missing_codes"])
     return Column(name, **values)
+
+
+def _views(path: Path, lookups: Mapping[str, Lookup], tables: Mapping[str, Table]) -> dict[str, View]:
+    views = {}
+    for name, entry in _read(path).items() if path.exists() else ():
+        where = f"{path.name}: {name}"
+        for table in entry["tables"]:
+            _one_of(table, tables, "table", where)
+        derived = {
+            column: _column(column, values, lookups, f"{where}.{column}")
+            for column, values in entry.get("columns", {}).items()
+        }
+        views[name] = View(name, entry["description"], tuple(entry["tables"]), derived)
+    return views
 
 
 def _one_of(value: object, known: Iterable[str], what: str, where: str) -> None:

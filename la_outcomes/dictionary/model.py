@@ -98,11 +98,22 @@ class Table:
 
 
 @dataclass(frozen=True)
+class View:
+    """A view that analyses read: its derived columns, and the tables whose columns it repeats."""
+
+    name: str
+    description: str
+    tables: tuple[str, ...]
+    derived: Mapping[str, Column]
+
+
+@dataclass(frozen=True)
 class Dictionary:
-    """All tables, parents before children, and all lookups."""
+    """All tables, parents before children, all lookups, and the views that analyses read."""
 
     tables: Mapping[str, Table]
     lookups: Mapping[str, Lookup] = field(default_factory=dict)
+    views: Mapping[str, View] = field(default_factory=dict)
 
     def table(self, name: str) -> Table:
         """The table of that name; raises ``InputError`` where there is none."""
@@ -120,3 +131,13 @@ class Dictionary:
                 f"table {table} has no column {name!r}", where=table, hint=f"columns: {', '.join(columns)}"
             )
         return columns[name]
+
+    def describe(self, relation: str, name: str) -> Column | None:
+        """What a column of a table or view means; None where the dictionary does not know it."""
+        if relation in self.tables:
+            return self.tables[relation].columns.get(name)
+        view = self.views[relation]
+        if name in view.derived:
+            return view.derived[name]
+        holders = (self.tables[table] for table in view.tables)
+        return next((table.columns[name] for table in holders if name in table.columns), None)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from la_outcomes.dictionary.model import Column, Dictionary, Lookup, Table
+from la_outcomes.dictionary.model import Column, Dictionary, Lookup, Table, View
 
 _HEAD = """# Data dictionary
 
@@ -30,7 +30,8 @@ def render(dictionary: Dictionary) -> str:
     contents = " · ".join(f"[{name}](#{name})" for name in dictionary.tables)
     tables = [_table(table) for table in dictionary.tables.values()]
     lookups = ["## Lookup tables", *(_lookup(lookup) for lookup in dictionary.lookups.values())]
-    return "\n\n".join([_HEAD.strip(), contents, *tables, *lookups]) + "\n"
+    views = ["## Views", *(_view(view) for view in dictionary.views.values())]
+    return "\n\n".join([_HEAD.strip(), contents, *tables, *views, *lookups]) + "\n"
 
 
 def _row(cells: tuple[str, ...]) -> str:
@@ -77,6 +78,13 @@ def _values(column: Column) -> list[str]:
     if column.missing_codes:
         parts.append(f"missing: {', '.join(column.missing_codes)}")
     return parts
+
+
+def _view(view: View) -> str:
+    repeated = ", ".join(f"[{name}](#{name})" for name in view.tables)
+    head = [f"### {view.name}", "", view.description, "", f"Columns of {repeated}, and derived ones:", ""]
+    rows = [_row(_cells(column)[:4]) for column in view.derived.values()]
+    return "\n".join([*head, _row(_COLUMNS[:4]), _row(("---",) * 4), *rows])
 
 
 def _lookup(lookup: Lookup) -> str:
