@@ -48,6 +48,17 @@ class CumulativeModel:
         none, weights = np.empty((len(self.codes), 0)), self.rows.weights
         return fit_cumulative(none, self.codes, weights, offset=self.design.matrix @ slopes).loglik
 
+    def refit(self, counts: NDArray[np.integer]) -> CumulativeFit | None:
+        """Fit again with ``counts`` patients of each row; None where that has no estimate."""
+        kept = counts > 0
+        x, codes = self.design.matrix[kept], self.codes[kept]
+        present = np.unique(codes)
+        if len(present) < 2 or not np.ptp(x, axis=0).all():
+            return None
+        weights = (self.rows.weights * counts)[kept]
+        fit = fit_cumulative(x, np.searchsorted(present, codes), weights, penalty=self.penalty)
+        return None if fit.suspect else fit
+
     def linear_predictor(self, frame: pd.DataFrame | None = None) -> FloatArray:
         """Return x beta of the model's rows, or of new ones."""
         matrix = self.design.matrix if frame is None else self.design.encode(frame)

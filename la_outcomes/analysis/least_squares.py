@@ -8,6 +8,7 @@ from typing import Literal
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from la_outcomes.analysis.covariance import count_clusters
 from la_outcomes.analysis.model_frame import ColumnOrArray, ModelRows, coefficient_table, model_rows
@@ -95,6 +96,14 @@ class LinearFit(Result):
         weights = self.model.rows.weights
         residuals = self.model.outcome - self.model.design.matrix @ slopes
         return _gaussian_loglik(residuals - np.average(residuals, weights=weights), weights)
+
+    def refit(self, counts: NDArray[np.integer]) -> FloatArray | None:
+        """Return the coefficients with ``counts`` patients of each row; None where there are none."""
+        working = self.model.working
+        kept = counts > 0
+        z, root = working.z[kept], np.sqrt((working.frequencies * counts)[kept])
+        solution, _, rank, _ = np.linalg.lstsq(z * root[:, None], self.model.outcome[kept] * root, rcond=None)
+        return working.back @ solution if rank == z.shape[1] else None
 
     def predict(self, frame: pd.DataFrame | None = None) -> pd.Series:
         """Return the fitted mean of each row of ``frame`` (default: the rows fitted).

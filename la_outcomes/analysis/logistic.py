@@ -90,6 +90,11 @@ class LogisticFit(Result):
         """Return the log-likelihood at given slopes, maximised over the intercept."""
         return self.model.loglik_at(slopes)
 
+    def refit(self, counts: NDArray[np.integer]) -> FloatArray | None:
+        """Return the coefficients with ``counts`` patients of each row; None where there are none."""
+        fit = self.model.refit(counts)
+        return None if fit is None else np.concatenate([-fit.thresholds, fit.beta])
+
     def predict(self, frame: pd.DataFrame | None = None) -> pd.Series:
         """Return the probability of the outcome for each row of ``frame`` (default: the rows fitted)."""
         index = self.model.rows.frame.index if frame is None else frame.index

@@ -1,6 +1,12 @@
 """Missing data: multiple imputation and the pooling of what is fitted to it."""
 
 from la_outcomes.analysis.impute import Imputations, impute
+from la_outcomes.analysis.imputed_bootstrap import (
+    BootstrappedImputations,
+    BootstrapThenImpute,
+    bootstrap_imputed,
+    bootstrap_then_impute,
+)
 from la_outcomes.analysis.imputed_fit import ImputedFit, fit_imputed
 from la_outcomes.analysis.pooling import (
     Pooled,
@@ -12,10 +18,14 @@ from la_outcomes.analysis.pooling import (
 )
 
 __all__ = [
+    "BootstrapThenImpute",
+    "BootstrappedImputations",
     "Imputations",
     "ImputedFit",
     "Pooled",
     "PooledTest",
+    "bootstrap_imputed",
+    "bootstrap_then_impute",
     "fit_imputed",
     "impute",
     "pool",

@@ -109,6 +109,11 @@ class ProportionalOddsFit(Result):
         """Return the log-likelihood at given slopes, maximised over the thresholds."""
         return self.model.loglik_at(slopes)
 
+    def refit(self, counts: NDArray[np.integer]) -> FloatArray | None:
+        """Return the coefficients with ``counts`` patients of each row; None where there are none."""
+        fit = self.model.refit(counts)
+        return None if fit is None else fit.beta
+
     def predict(self, frame: pd.DataFrame | None = None) -> pd.DataFrame:
         """Return P(Y = level), one row a row of ``frame`` (default: the rows fitted), one column a declared
         level; a level that no patient had is predicted 0.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -134,7 +135,7 @@ def _quantiles(values: FloatArray, shares: FloatArray) -> FloatArray:
     return edges
 
 
-def _series(values: FloatArray | pd.Categorical, like: object) -> pd.Series:
+def _series(values: Any, like: object) -> pd.Series:
     """Return a Series with the name and index of ``like`` where it has them."""
     if isinstance(like, pd.Series):
         return pd.Series(values, index=like.index, name=like.name)
