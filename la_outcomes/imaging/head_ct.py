@@ -1,7 +1,7 @@
 """Whether an image is a head CT that can be measured, in plain words, from its values and shape alone.
 
 What is looked for on a grid of about 3 mm: air near -1000 HU and soft tissue near 0-80 HU (Hounsfield
-scale), then, inside closed bone, a space of the size of a cranium filled with brain-like values; or, for
+scale), then a brain-like space of the size of a cranium with bone around most of it; or, for
 a skull-stripped CT, brain-like values on one constant background. Limits are wide on purpose: they tell
 heads from other things, not good scans from poor ones.
 """
@@ -24,7 +24,6 @@ Modality = Literal["CT", "CT without skull", "not CT"]
 FEWEST_SLICES = 8
 THICKEST_SLICE_MM = 10.5
 GRID_MM = 3.0
-AIR_HU = -500.0
 BONE_HU = 180.0
 BRAIN_HU = (-10.0, 90.0)
 MEDIAN_BRAIN_HU = (15.0, 55.0)
@@ -35,6 +34,8 @@ LARGEST_HEAD_CM2 = 520.0
 SMALLEST_SHARE = 0.02
 LARGEST_CLIPPED_SHARE = 0.03
 OPEN_TOP_SHARE = 0.6
+NEAR_BONE_MM = 9.0
+ENCLOSED_SHARE = 0.6
 
 
 @dataclass(frozen=True)
@@ -140,15 +141,16 @@ def _head_with_skull(coarse: Image) -> tuple[str | None, tuple[str, ...]]:
 
 
 def _cranium(coarse: Image) -> Mask | None:
-    """The largest space inside bone (slice by slice, gaps of about 1 cm closed) with brain-like values."""
-    bone = coarse.data > BONE_HU
-    filled = np.zeros_like(bone)
-    for k in range(bone.shape[2]):
-        closed = ndimage.binary_closing(np.pad(bone[:, :, k], 4), iterations=2)
-        filled[:, :, k] = ndimage.binary_fill_holes(closed)[4:-4, 4:-4]
+    """The largest brain-like space once links thinner than 12 mm are cut, if bone lies around most of it.
+
+    Cutting separates the brain from scalp, orbits and neck without asking the skull to be closed.
+    """
     brain = (coarse.data > BRAIN_HU[0]) & (coarse.data < BRAIN_HU[1])
-    inside = ndimage.binary_opening(filled & brain & ~bone, iterations=1)
-    return _largest(inside) if inside.any() else None
+    core = _largest(ndimage.binary_erosion(brain, iterations=2))
+    space = ndimage.binary_dilation(core, iterations=2, mask=brain)
+    near_bone = ndimage.binary_dilation(coarse.data > BONE_HU, iterations=round(NEAR_BONE_MM / GRID_MM))
+    rim = space & ~ndimage.binary_erosion(space)
+    return space if rim.any() and near_bone[rim].mean() >= ENCLOSED_SHARE else None
 
 
 def _judge_cranium(cranium: Mask, coarse: Image) -> tuple[str | None, tuple[str, ...]]:

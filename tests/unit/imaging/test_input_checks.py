@@ -55,6 +55,14 @@ def test_a_skull_stripped_ct_passes_with_a_note(background: float) -> None:
     assert "skull has been removed" in findings.notes[0]
 
 
+def test_a_skull_with_a_hole_still_holds_a_head() -> None:
+    """A craniectomy, or orbits that open the ring of bone in a slice."""
+    image = head()
+    world, _ = grid(image.shape, (2.5, 2.6, 5.0))
+    hole = (world[1] > 30) & (np.abs(world[0]) < 40) & (image.data > 500)
+    assert check_head_ct(Image(np.where(hole, 20.0, image.data), image.affine)) is None
+
+
 def changed(image: Image, **slices: slice) -> Image:
     return Image(image.data[slices.get("i", slice(None)), :, slices.get("k", slice(None))], image.affine)
 
