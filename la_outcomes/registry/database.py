@@ -74,6 +74,16 @@ def open_read_only(path: str | Path) -> duckdb.DuckDBPyConnection:
     return connection
 
 
+def check_not_held(registry: Path) -> None:
+    """Raise ``RegistryLockedError`` where another process holds the registry; a damaged one passes."""
+    try:
+        _connect(registry, read_only=False).close()
+    except RegistryLockedError:
+        raise
+    except InputError:
+        return
+
+
 def _freshest(path: Path) -> duckdb.DuckDBPyConnection:
     snapshot = snapshot_path(path)
     if same_state(path, snapshot):

@@ -11,8 +11,8 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 
-from la_outcomes.errors import InputError, RegistryLockedError
-from la_outcomes.registry.database import open_for_writing
+from la_outcomes.errors import InputError
+from la_outcomes.registry.database import check_not_held, open_for_writing
 from la_outcomes.registry.files import imports_folder, snapshot_path, wal_path
 from la_outcomes.registry.merge import START_TABLE, merge
 from la_outcomes.registry.shard_files import SHARD_COLUMN, Fault, Shard, ShardFile, find_shards, read_any
@@ -61,7 +61,8 @@ def rebuild(folders: Sequence[str | Path], registry: str | Path) -> IngestReport
     """
     registry = Path(registry)
     files = _shard_files(folders, registry)
-    _check_not_held(registry)
+    if registry.exists():
+        check_not_held(registry)
     fresh = registry.with_name(f".{registry.stem}.rebuild.duckdb")
     _remove(fresh)
     with open_for_writing(fresh) as connection:
@@ -85,18 +86,6 @@ def _shard_files(folders: Sequence[str | Path], registry: Path) -> list[ShardFil
             "no result shards found", where=", ".join(map(str, paths)), hint="give the --out of a command"
         )
     return files
-
-
-def _check_not_held(registry: Path) -> None:
-    if not registry.exists():
-        return
-    try:
-        with open_for_writing(registry):
-            pass
-    except RegistryLockedError:
-        raise
-    except InputError:
-        return
 
 
 def _remove(registry: Path) -> None:

@@ -22,7 +22,7 @@ from la_outcomes.registry.database import open_read_only
 from la_outcomes.registry.files import imports_folder
 from la_outcomes.registry.imports.conversion import CellFault, Converted, convert
 from la_outcomes.registry.imports.mapping import TableMapping
-from la_outcomes.registry.imports.validation import to_dtypes, validate
+from la_outcomes.registry.imports.validation import faults_of, to_dtypes
 from la_outcomes.registry.ingest import IngestReport, ingest
 from la_outcomes.registry.rules import quote
 
@@ -77,7 +77,7 @@ def plan_import(source: pd.DataFrame, mapping: TableMapping, registry: str | Pat
         )
     mapping.id_column  # noqa: B018 (raises where there is none)
     converted = convert(source, mapping)
-    faults = converted.faults + _faults(converted, mapping)
+    faults = faults_of(converted, mapping)
     plan = ImportPlan(mapping, len(source), faults, converted.notes, converted.not_taken)
     if not faults:
         _compare(plan, converted, Path(registry))
@@ -110,14 +110,6 @@ def accept_import(plan: ImportPlan, registry: str | Path, parameters: Mapping[st
                 imports_folder(Path(registry)), kind="clinical_import", table=table, frame=rows, run=run
             )
     return ingest([], registry)
-
-
-def _faults(converted: Converted, mapping: TableMapping) -> list[CellFault]:
-    faults = []
-    for table, frame in converted.frames.items():
-        names = {rule.target.name: rule.source for rule in mapping.rules if rule.table == table}
-        faults += validate(table, frame, names)
-    return sorted(faults, key=lambda fault: (fault.line, fault.column))
 
 
 def _compare(plan: ImportPlan, converted: Converted, registry: Path) -> None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable
 
 import pandas as pd
 import pandera.pandas as pa
 
 from la_outcomes.dictionary import Column, Table, load_dictionary
-from la_outcomes.registry.imports.conversion import CellFault
+from la_outcomes.registry.imports.conversion import CellFault, Converted
+from la_outcomes.registry.imports.mapping import TableMapping
 
 _DTYPES = {
     "text": "string",
@@ -49,11 +51,22 @@ def _column(column: Column) -> pa.Column:
     return pa.Column(_DTYPES[column.type], checks=checks, nullable=not must_be_there)
 
 
+def faults_of(converted: Converted, mapping: TableMapping) -> list[CellFault]:
+    """All faults of a converted table, those of conversion and those of the dictionary's rules, by line."""
+    faults = list(converted.faults)
+    for table, frame in converted.frames.items():
+        names = {rule.target.name: rule.source for rule in mapping.rules if rule.table == table}
+        faults += validate(table, frame, names)
+    return sorted(dict.fromkeys(faults), key=lambda fault: (fault.line, fault.column))
+
+
 def validate(table: str, frame: pd.DataFrame, shown_as: dict[str, str]) -> list[CellFault]:
     """Faults of a frame indexed by line; ``shown_as`` maps columns to their names in the user's table."""
     typed = to_dtypes(load_dictionary().table(table), frame)
     try:
-        frame_schema(table, frame.columns).validate(typed, lazy=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)  # pandera's own use of pandas
+            frame_schema(table, frame.columns).validate(typed, lazy=True)
     except pa.errors.SchemaErrors as errors:
         return [_fault(case, shown_as) for case in errors.failure_cases.to_dict("records")]
     return []
