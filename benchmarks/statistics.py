@@ -7,10 +7,16 @@ installed; a cohort of 867; bootstrap of 20 imputations in 2 processes; imputing
 million rows with the peak of memory.
 """
 
+# ruff: noqa: E402 - threads are limited, and this folder taken off the path, before anything is imported.
 from __future__ import annotations
 
 import os
+import sys
 
+# As a script's folder this one would hide the standard library's ``statistics``.
+sys.path = [
+    place for place in sys.path if os.path.realpath(place) != os.path.dirname(os.path.realpath(__file__))
+]
 for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ.setdefault(_name, "1")
 

@@ -9,6 +9,7 @@ import numpy as np
 from scipy import stats
 
 from la_outcomes.analysis.results import FloatArray, Result
+from la_outcomes.analysis.terms import Design
 from la_outcomes.errors import StatisticsError
 
 
@@ -23,6 +24,9 @@ class LikelihoodFit(Protocol):
 
     @property
     def outcome_values(self) -> FloatArray: ...
+
+    @property
+    def design(self) -> Design: ...
 
 
 @dataclass(frozen=True)
@@ -58,7 +62,7 @@ def likelihood_ratio(full: LikelihoodFit, reduced: LikelihoodFit) -> LikelihoodR
         raise StatisticsError("a penalised likelihood has no chi-squared test", where="likelihood_ratio")
     df = len(full.parameters) - len(reduced.parameters)
     chi2 = 2 * (full.loglik - reduced.loglik)
-    if df < 1 or chi2 < -1e-6 * (1 + abs(full.loglik)):
+    if df < 1 or not _spans(full.design.matrix, reduced.design.matrix):
         raise StatisticsError(
             "the second model is not nested in the first",
             where="likelihood_ratio",
@@ -66,3 +70,13 @@ def likelihood_ratio(full: LikelihoodFit, reduced: LikelihoodFit) -> LikelihoodR
         )
     chi2 = max(chi2, 0.0)
     return LikelihoodRatio(chi2, df, float(stats.chi2.sf(chi2, df)))
+
+
+def _spans(wide: FloatArray, narrow: FloatArray) -> bool:
+    """Say whether every column of ``narrow`` is a linear combination of those of ``wide`` and a constant."""
+    if narrow.shape[1] == 0:
+        return True
+    wide, narrow = wide - wide.mean(axis=0), narrow - narrow.mean(axis=0)
+    wide, narrow = wide / np.linalg.norm(wide, axis=0), narrow / np.linalg.norm(narrow, axis=0)
+    left = narrow - wide @ np.linalg.lstsq(wide, narrow, rcond=None)[0]
+    return bool(np.linalg.norm(left, axis=0).max() < 1e-7)

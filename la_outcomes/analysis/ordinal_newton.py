@@ -52,7 +52,7 @@ class CumulativeFit:
 
     ``parameters`` are thresholds then coefficients; ``covariance`` the inverse observed information in the
     same order. ``suspect`` says that no finite maximum was reached or that almost all information about some
-    direction vanished on the way, as under separation.
+    direction vanished on the way, as under separation or collinearity.
     """
 
     parameters: FloatArray
@@ -106,7 +106,7 @@ def fit_cumulative(
         if decrement < _DECREMENT:
             converged = True
             break
-    suspect = not converged or _lost(information, first_information)
+    suspect = not converged or (penalty == 0 and _lost(information, first_information))
     return _finish(data, parameters, value, information, ridge, suspect)
 
 
@@ -246,7 +246,10 @@ def _move(
 
 def _lost(information: FloatArray, first: FloatArray) -> bool:
     """Say whether some direction kept less than 1e-5 of the information it had at beta = 0."""
-    root = np.linalg.cholesky(first)
+    try:
+        root = np.linalg.cholesky(first)
+    except np.linalg.LinAlgError:
+        return True
     half = np.linalg.solve(root, information)
     relative = np.linalg.solve(root, half.T)
     return bool(np.linalg.eigvalsh((relative + relative.T) / 2)[0] < _LOST_INFORMATION)

@@ -65,6 +65,11 @@ class PartialProportionalOddsFit(Result):
     model: PartialModel = field(repr=False)
 
     @property
+    def design(self) -> Design:
+        """The encoded terms."""
+        return self.model.design
+
+    @property
     def parameters(self) -> FloatArray:
         """Thresholds, then coefficients in the order of the table."""
         return self.model.fit.parameters

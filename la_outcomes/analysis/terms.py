@@ -241,11 +241,27 @@ def _learn(frame: pd.DataFrame, term: Term, declared: dict[str, Term]) -> Coding
         return _Spline(term.name, tuple(knots))
     if ":" in term and term not in frame.columns:
         parts = term.split(":")
-        return _Interaction(tuple(_learn(frame, declared.get(part, part), declared) for part in parts))
+        codings = tuple(_learn(frame, declared.get(part, part), declared) for part in parts)
+        _require_margins(term, codings, declared)
+        return _Interaction(codings)
     values = _column(frame, term)
     if isinstance(values.dtype, pd.CategoricalDtype) or values.dtype.kind == "O":
         return _Categories(term, _levels(values, CategoricalTerm(term)))
     return _Numeric(term)
+
+
+def _require_margins(term: str, codings: tuple[Coding, ...], declared: dict[str, Term]) -> None:
+    """Refuse an interaction whose categorical part would need a column for its reference level, as R adds
+    where the interaction of the other parts is not a term of its own."""
+    margins = {frozenset(name.split(":")) for name in declared}
+    for coding in codings:
+        others = [name for part in codings if part is not coding for name in part.variables]
+        if isinstance(coding, _Categories) and frozenset(others) not in margins:
+            raise StatisticsError(
+                f"{term} needs {':'.join(others)} as a term of its own",
+                where=term,
+                hint="give the main effects too: every part, and for three parts every pair",
+            )
 
 
 def _levels(values: pd.Series, term: CategoricalTerm) -> tuple[Hashable, ...]:

@@ -311,6 +311,7 @@ class TestTerms:
             ({"age": np.nan}, ["age"], "age has no value"),
             ({}, ["height"], "no column 'height'"),
             ({}, ["age", "age"], "twice"),
+            ({"sex": ["f", "m"] * 100}, ["sex", "age:sex"], "needs age as a term"),
             ({}, ["volume"], "outcome is also a term"),
             ({}, [CategoricalTerm("male", reference=7)], "reference level 7"),
             ({"volume": 2.0}, ["age"], "volume is constant"),

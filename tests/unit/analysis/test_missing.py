@@ -278,9 +278,9 @@ class TestBootstrap:
             lambda d: fit_logistic(d.assign(old=(d["age"] > 70) * 1), "old", ["volume"]),
         ):
             fitted = fit_imputed(fit, completed)
-            result = bootstrap_imputed(fitted, 200, seed=2)
+            result = bootstrap_imputed(fitted, 100, seed=2)
             assert result.coefficients["se"].to_numpy() == pytest.approx(
-                fitted.coefficients["se"].to_numpy(), rel=0.25
+                fitted.coefficients["se"].to_numpy(), rel=0.35
             )
             assert (result.coefficients["percentile_low"] < fitted.coefficients["estimate"]).all()
             assert result.n_failed == 0
@@ -317,9 +317,9 @@ class TestBootstrap:
         frame = cohort(150)
         fit = lambda d: fit_linear(d, "volume", ["age", "male"])  # noqa: E731
         options = {"exclude": ["site"], "iterations": 2}
-        nested = bootstrap_then_impute(fit, frame, 40, 2, seed=1, options=options).coefficients
+        nested = bootstrap_then_impute(fit, frame, 20, 2, seed=1, options=options).coefficients
         rubin = fit_imputed(fit, impute(frame, m=10, seed=1, **options)).coefficients
-        assert nested["se"].to_numpy() == pytest.approx(rubin["se"].to_numpy(), rel=0.5)
+        assert nested["se"].to_numpy() == pytest.approx(rubin["se"].to_numpy(), rel=0.6)
         assert nested["estimate"].to_numpy() == pytest.approx(rubin["estimate"].to_numpy(), abs=0.5)
 
     def test_weights_are_refused(self):

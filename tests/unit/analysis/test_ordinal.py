@@ -280,6 +280,8 @@ class TestBadInput:
         reduced = fit_proportional_odds(cohort(), "mrs", ["age"])
         with pytest.raises(StatisticsError, match="not nested"):
             likelihood_ratio(reduced, full)
+        with pytest.raises(StatisticsError, match="not nested"):
+            likelihood_ratio(full, fit_proportional_odds(cohort(), "mrs", ["site"]))
         with pytest.raises(StatisticsError, match="same patients"):
             likelihood_ratio(full, fit_proportional_odds(cohort(seed=2), "mrs", ["age"]))
 
