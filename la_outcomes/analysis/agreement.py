@@ -2,7 +2,7 @@
 
 Two continuous measurements: `lins_ccc`, `bland_altman`, `repeatability`. Two raters of ordered or
 unordered categories: `weighted_kappa`. More raters: `icc`, `fleiss_kappa`, `krippendorff_alpha`,
-`kendalls_w`, which live in `la_outcomes.analysis.reliability`.
+`kendalls_w`, which live in files of their own.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import stats
 
+from la_outcomes.analysis.intraclass import icc
 from la_outcomes.analysis.kappa import WeightedKappa, weighted_kappa
 from la_outcomes.analysis.reliability import (
     FleissKappa,
     KendallsW,
     KrippendorffAlpha,
     fleiss_kappa,
-    icc,
     kendalls_w,
     krippendorff_alpha,
 )
@@ -238,17 +238,12 @@ def bland_altman(
     error of a limit). Carkeet A. Optom Vis Sci 2015;92:e71-e80 (exact intervals).
     """
     require_level(level)
-    require_choice(scale, ("raw", "log"), "scale")
-    first, second, n_missing = _same_patients(x, y, missing, 3)
-    if scale == "log":
-        first, second = (_logarithm(values, offset) for values in (first, second))
-    d = first - second
-    require_spread(d, "the difference x - y")
+    d, mean, n_missing = _differences(x, y, scale, offset, missing)
     bias, sd, n = float(d.mean()), float(d.std(ddof=1)), len(d)
     low, high = bias - multiplier * sd, bias + multiplier * sd
     low_exact, high_exact = _exact_limits(bias, sd, n, multiplier, level)
     t = float(stats.t.ppf(0.5 + level / 2, n - 1)) * sd / sqrt(n)
-    slope, slope_p = _proportional_bias(d, (first + second) / 2)
+    slope, slope_p = _proportional_bias(d, mean)
     ratios = tuple(float(v) for v in np.exp([bias, low, high])) if scale == "log" else (None, None, None)
     return BlandAltman(
         bias=bias,
@@ -281,6 +276,18 @@ def _same_patients(
     (first, second), n_missing = complete({names[0]: x, names[1]: y}, missing)
     require_rows(len(first), minimum, " and ".join(names))
     return first, second, n_missing
+
+
+def _differences(
+    x: ArrayLike, y: ArrayLike, scale: str, offset: float, missing: Missing
+) -> tuple[FloatArray, FloatArray, int]:
+    """Differences and means of the pairs on the scale asked for, and how many pairs were dropped."""
+    require_choice(scale, ("raw", "log"), "scale")
+    first, second, n_missing = _same_patients(x, y, missing, 3)
+    if scale == "log":
+        first, second = (_logarithm(values, offset) for values in (first, second))
+    require_spread(first - second, "the difference x - y")
+    return first - second, (first + second) / 2, n_missing
 
 
 def _logarithm(values: FloatArray, offset: float) -> FloatArray:

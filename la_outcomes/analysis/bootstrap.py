@@ -69,10 +69,9 @@ def bootstrap(
 
     Parameters
     ----------
-    data : data frame or array with n rows, resampled with replacement (stack columns that belong together).
-    statistic : takes such a table and returns a number. It may raise StatisticsError or return NaN on a
-        resample: that one counts as failed. With ``vectorized`` it takes an array (resamples, n, ...) and
-        returns one number a resample, which is many times faster.
+    data : data frame or array with n rows, resampled with replacement.
+    statistic : takes such a table and returns a number; StatisticsError or NaN on a resample counts as
+        failed. With ``vectorized`` it takes an array (resamples, n, ...) and returns a number a resample.
     method : "percentile", or "bca" (bias-corrected and accelerated; the jackknife costs n calls more).
     n_boot, seed, level : resamples, seed of `numpy.random.default_rng`, confidence level.
     cluster : cluster of each row (centre); then whole clusters are resampled. Below about 20 clusters the
@@ -86,12 +85,9 @@ def bootstrap(
 
     Notes
     -----
-    Given the same draws, equals R `boot::boot.ci` (type "perc"; "bca" with jackknife influence values).
-
-    References
-    ----------
-    Efron B, Tibshirani RJ. An Introduction to the Bootstrap. 1993, p. 170 (percentile), p. 184-188 (BCa).
-    Davison AC, Hinkley DV. Bootstrap Methods and their Application. 1997, p. 100 (clusters).
+    Given the same draws, equals R `boot::boot.ci` (type "perc"; "bca" with jackknife influence values,
+    where no draw equals the estimate). Efron B, Tibshirani RJ. An Introduction to the Bootstrap. 1993,
+    p. 170, 184-188; Davison AC, Hinkley DV. Bootstrap Methods and their Application. 1997, p. 100 (clusters).
     """
     require_level(level)
     require_choice(method, ("percentile", "bca"), "method")
@@ -168,8 +164,8 @@ def percentile_interval(draws: ArrayLike, level: float = 0.95) -> Interval:
 def bca_interval(draws: ArrayLike, estimate: float, jackknife: ArrayLike, level: float = 0.95) -> Interval:
     """Bias-corrected and accelerated interval of bootstrap draws.
 
-    ``z0 = qnorm(share of draws below the estimate)``, ``a`` as in `acceleration`, and each tail alpha moves
-    to ``pnorm(z0 + (z0 + z_alpha) / (1 - a (z0 + z_alpha)))``.
+    ``z0 = qnorm(share of draws below the estimate)``, ties counting half, ``a`` as in `acceleration`, and
+    each tail alpha moves to ``pnorm(z0 + (z0 + z_alpha) / (1 - a (z0 + z_alpha)))``.
 
     Parameters
     ----------
@@ -187,7 +183,10 @@ def bca_interval(draws: ArrayLike, estimate: float, jackknife: ArrayLike, level:
     """
     require_level(level)
     values = np.asarray(draws, dtype=float)
-    below = float(np.mean(values < estimate))
+    # draws that equal the estimate but for rounding count half, or z0 would depend on the unit
+    gap = values - estimate
+    tied = np.abs(gap) <= 1e-10 * values.std()
+    below = float(np.mean((gap < 0) & ~tied) + np.mean(tied) / 2)
     if below in (0.0, 1.0):
         raise StatisticsError(
             "all resamples lie on one side of the estimate", where="statistic", hint="method='percentile'"

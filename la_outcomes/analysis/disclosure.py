@@ -89,7 +89,8 @@ def suppress_table(counts: pd.DataFrame, threshold: int = 7) -> SuppressedTable:
     Raises
     ------
     StatisticsError
-        An empty table, a count that is missing, negative or not whole, or a label "Total".
+        An empty table, a count that is missing, negative or not whole, a label "Total", or a table that
+        gives itself away with every count hidden (many positive cells in a line whose total is small).
 
     Notes
     -----
@@ -167,6 +168,12 @@ def _candidates(full: IntArray, hidden: BoolArray, threshold: int) -> list[Cell]
     exposed = next(_exposed(full, hidden, threshold), None)
     if exposed is None:
         return []
+    if hidden.all():
+        raise StatisticsError(
+            "the counts are so small that hiding all of them does not hide their values",
+            where="counts",
+            hint="merge rows or columns",
+        )
     row, column = _lines(exposed, full.shape)
     near = [cell for cell in (*row, *column) if not hidden[cell]]
     return near or [(int(i), int(j)) for i, j in np.argwhere(~hidden)]

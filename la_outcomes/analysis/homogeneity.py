@@ -166,11 +166,7 @@ def ccc_homogeneity(
     Efron B, Tibshirani RJ. An Introduction to the Bootstrap. 1993, p. 220-236 (tests). Lin LI. Biometrics
     1989;45:255-268.
     """
-    frame = pd.DataFrame({"x": to_floats(x, "x"), "y": to_floats(y, "y")})
-    frame["group"] = _labels(groups, len(frame))
-    frame, n_missing = complete_rows(frame, ["x", "y", "group"], missing)
-    parts = {label: part[["x", "y"]].to_numpy() for label, part in frame.groupby("group", observed=True)}
-    require_rows(len(parts), 2, "groups")
+    parts, n_missing = _pairs_by_group(x, y, groups, missing)
     table = pd.DataFrame([_describe(label, pairs, level) for label, pairs in parts.items()])
     seeds = np.random.SeedSequence(seed).generate_state(len(parts))
     draws = [
@@ -195,11 +191,20 @@ def ccc_homogeneity(
     )
 
 
-def _labels(groups: ArrayLike, n: int) -> pd.Series:
-    labels = pd.Series(np.asarray(groups, dtype=object))
-    if len(labels) != n:
-        raise StatisticsError("groups differ in length from x and y", where="groups", hint="one label a row")
-    return labels
+def _pairs_by_group(
+    x: ArrayLike, y: ArrayLike, groups: ArrayLike, missing: Missing
+) -> tuple[dict[object, FloatArray], int]:
+    """Pairs (n, 2) of each group, and how many rows were dropped."""
+    columns = [to_floats(x, "x"), to_floats(y, "y"), np.asarray(groups, dtype=object)]
+    if len({len(column) for column in columns}) > 1:
+        raise StatisticsError("x, y and groups differ in length", where="groups", hint="one label a row")
+    frame = pd.DataFrame(dict(zip(("x", "y", "group"), columns, strict=True)))
+    frame, n_missing = complete_rows(frame, list(frame.columns), missing)
+    parts: dict[object, FloatArray] = {
+        label: part[["x", "y"]].to_numpy() for label, part in frame.groupby("group", observed=True)
+    }
+    require_rows(len(parts), 2, "groups")
+    return parts, n_missing
 
 
 def _describe(label: object, pairs: FloatArray, level: float) -> dict[str, object]:

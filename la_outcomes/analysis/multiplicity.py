@@ -13,7 +13,6 @@ from la_outcomes.analysis.results import FloatArray, Table, complete_rows, requi
 from la_outcomes.errors import StatisticsError
 
 _STATSMODELS = {
-    "holm": "holm",
     "hochberg": "simes-hochberg",
     "hommel": "hommel",
     "bonferroni": "bonferroni",
@@ -21,7 +20,7 @@ _STATSMODELS = {
     "BY": "fdr_by",
     "fdr": "fdr_bh",
 }
-METHODS = (*_STATSMODELS, "none")
+METHODS = ("holm", *_STATSMODELS, "none")
 
 
 def adjust(p: ArrayLike, method: str = "holm") -> FloatArray:
@@ -59,7 +58,17 @@ def adjust(p: ArrayLike, method: str = "holm") -> FloatArray:
         raise StatisticsError("a p-value lies outside [0, 1]", where="p", hint="is the column another one?")
     if method == "none":
         return values
+    if method == "holm":
+        return _holm(values)
     return np.asarray(multipletests(values, method=_STATSMODELS[method])[1], dtype=float)
+
+
+def _holm(p: FloatArray) -> FloatArray:
+    # statsmodels' version runs the garbage collector on every call, a hundred times the cost of the sum
+    order = np.argsort(p)
+    adjusted = np.empty(len(p))
+    adjusted[order] = np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1)).clip(max=1)
+    return adjusted
 
 
 def adjust_families(
