@@ -74,6 +74,7 @@ def test_unusable_columns_are_refused_by_name(values: object, message: str) -> N
         pd.Series([1.0, None, 3.0]),
         [1, None, 3],
         np.ma.array([1.0, 2.0, 3.0], mask=[0, 1, 0]),
+        np.ma.array([1, 2, 3], mask=[0, 1, 0]),
         np.array([1.0, np.nan, 3.0], dtype=np.float32),
     ],
 )
