@@ -85,7 +85,7 @@ def to_floats(values: ArrayLike, name: str) -> FloatArray:
     if np.ndim(values) != 1:
         raise StatisticsError(f"{name} must be one-dimensional", where=name, hint="pass one column")
     if isinstance(values, np.ma.MaskedArray):
-        values = values.astype(float).filled(np.nan)
+        values = np.ma.filled(values.astype(float), np.nan)
     series = pd.Series(values)
     if isinstance(series.dtype, pd.CategoricalDtype) or series.dtype.kind in "mMc":
         raise StatisticsError(f"{name} does not hold numbers", where=name, hint="convert it to numbers first")
