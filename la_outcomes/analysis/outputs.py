@@ -14,7 +14,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from la_outcomes.analysis.figures.base import save_figure
-from la_outcomes.errors import InputError
+from la_outcomes.errors import StatisticsError
 from la_outcomes.provenance import Run
 from la_outcomes.shards import (
     atomic_path,
@@ -57,13 +57,13 @@ class Outputs:
 
         Raises
         ------
-        InputError
+        StatisticsError
             Nobody is in the population.
         """
         self._n = len(patients)
         self.is_simulated = bool(patients["is_simulated"].any())
         if patients.empty:
-            raise InputError(
+            raise StatisticsError(
                 "no patient is in the population",
                 where=self.population_sql,
                 hint="la-outcomes status shows what the registry holds",
@@ -81,7 +81,7 @@ class Outputs:
         """Note as unanswered, with the reason, what the data inside cannot answer; the script goes on."""
         try:
             yield
-        except InputError as error:
+        except StatisticsError as error:
             self.cannot(question, error.what + (f" ({error.where})" if error.where else ""))
 
     def cannot(self, question: str, reason: str) -> None:

@@ -56,11 +56,23 @@ def placed_axes(figure: Figure, left: float, top: float, width: float, height: f
 def save_figure(figure: Figure, stem: Path, *, simulated: bool) -> None:
     """Write ``stem.png`` (300 dpi) and ``stem.svg``, without dates, so that equal figures are equal files."""
     with house_style():
+        _settle(figure)
         if simulated:
             figure.text(0.995, 0.006, "Simulated data", ha="right", va="bottom", fontsize=6, color=GREY)
         for suffix, metadata in ((".png", {"Software": None}), (".svg", {"Date": None, "Creator": None})):
             with atomic_path(stem.with_name(stem.name + suffix)) as temporary:
                 figure.savefig(temporary, metadata=metadata)
+
+
+def _settle(figure: Figure) -> None:
+    """Fix the layout that was found, rounded: its solver differs in the last digits from run to run."""
+    engine = figure.get_layout_engine()
+    if engine is None:
+        return
+    engine.execute(figure)
+    figure.set_layout_engine("none")
+    for axes in figure.axes:
+        axes.set_position(tuple(np.round(axes.get_position(original=True).bounds, 4)))
 
 
 def log_volume(values: FloatArray) -> FloatArray:

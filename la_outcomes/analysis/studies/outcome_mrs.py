@@ -12,12 +12,13 @@ import pandas as pd
 
 from la_outcomes.analysis.covariance import FewClustersWarning
 from la_outcomes.analysis.ordinal import ProportionalOddsFit, fit_proportional_odds, likelihood_ratio
-from la_outcomes.analysis.results import complete_rows
+from la_outcomes.analysis.results import complete_rows, require_rows
 from la_outcomes.analysis.studies.common import Exposure, cluster_column, quintiles, usable_terms
 from la_outcomes.analysis.terms import CategoricalTerm, SplineTerm, Term
 from la_outcomes.errors import StatisticsError
 
 FIFTH = "fifth"
+RIDGE = 1.0
 
 
 @dataclass(frozen=True)
@@ -106,12 +107,20 @@ def nested_specifications(
     ]
 
 
-def cut_points(fitted: FittedSpecification, term: str) -> pd.DataFrame:
-    """Odds ratio of being above each cut-point of the mRS, each from its own logistic regression."""
-    table = fitted.fit.cutpoint_odds_ratios()
+def cut_points(fitted: FittedSpecification, term: str) -> tuple[pd.DataFrame, str]:
+    """Odds ratio of being above each cut-point of the mRS, each from its own logistic regression.
+
+    Where a covariate separates a cut-point, all cut-points are fitted with a small ridge penalty. Returns
+    the table and how it was fitted, in words.
+    """
+    try:
+        table, how = fitted.fit.cutpoint_odds_ratios(), "maximum likelihood"
+    except StatisticsError:
+        table = fitted.fit.cutpoint_odds_ratios(penalty=RIDGE)
+        how = f"ridge penalty {RIDGE:g}, because a covariate separates a cut-point"
     own = table[table["term"] == term]
     below = [int(float(str(cut).split("|")[0])) for cut in own["cutpoint"]]
-    return pd.DataFrame(
+    shown = pd.DataFrame(
         {
             "cut_point": [f"{_grades(0, grade)} v {_grades(grade + 1, 6)}" for grade in below],
             "odds_ratio": own["odds_ratio"].to_numpy(),
@@ -121,6 +130,7 @@ def cut_points(fitted: FittedSpecification, term: str) -> pd.DataFrame:
             "n_above": own["n_above"].to_numpy(),
         }
     )
+    return shown, how
 
 
 def _grades(first: int, last: int) -> str:
@@ -232,8 +242,15 @@ def truth_table(exposure: Exposure, adjusted: FittedSpecification) -> pd.DataFra
 
 
 def grotta_shares(frame: pd.DataFrame, outcome: str, groups: pd.Series) -> pd.DataFrame:
-    """Share of patients at each mRS 0 to 6 (columns) in each group (rows), with n a group."""
+    """Share of patients at each mRS 0 to 6 (columns) in each group (rows), with n a group.
+
+    Raises
+    ------
+    StatisticsError
+        Nobody has an outcome and a group.
+    """
     known = frame[outcome].notna() & groups.notna()
+    require_rows(int(known.sum()), 1, outcome)
     counts = pd.crosstab(groups[known], frame.loc[known, outcome].astype(int)).reindex(
         columns=range(7), fill_value=0
     )

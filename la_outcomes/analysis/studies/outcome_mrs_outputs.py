@@ -122,8 +122,8 @@ def _truth(outputs: Outputs, exposure: Exposure, full: FittedSpecification, outc
 def proportionality(outputs: Outputs, full: FittedSpecification, exposure: Exposure) -> None:
     """Odds ratio at each cut-point, and Brant's test."""
     with outputs.attempt("Odds ratios at the cut-points"):
-        cuts = cut_points(full, exposure.name)
-        said = f"Odds ratio above each cut-point, {exposure.words}, fully adjusted; model-based errors"
+        cuts, how = cut_points(full, exposure.name)
+        said = f"Odds ratio above each cut-point, {exposure.words}, fully adjusted ({how})"
         outputs.table("cut_points", cuts, said, n=full.fit.n)
         lines = [_line(row["cut_point"], row, row["n_above"], "odds_ratio") for _, row in cuts.iterrows()]
         lines.append(_line("common odds ratio", full.row(exposure.name), full.fit.n))
@@ -147,7 +147,7 @@ def fifths(
     """Common odds ratios by fifth with trend, and stacked bars."""
     groups = quintile_groups(patients[exposure.column])
     printed = quintiles(patients[exposure.column]).map(groups)
-    shares = grotta_shares(patients, outcome, printed).loc[list(groups.values())]
+    shares = grotta_shares(patients, outcome, printed).reindex(list(groups.values()), fill_value=0)
     independent = [f"{100 * share:.0f} %" for share in shares[[0, 1, 2]].sum(axis=1)]
     outputs.figure(
         "stacked_bars",

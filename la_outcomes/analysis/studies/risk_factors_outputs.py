@@ -58,9 +58,15 @@ def _record(outputs: Outputs, table: pd.DataFrame, volume: str) -> None:
     for row in records(table):
         ci = row["ratio_ci_low"], row["ratio_ci_high"]
         outputs.result(
-            "ratio of (mL + 1)", row["ratio"], specification=f"linear, {row['specification']}", n=row["n"], ci=ci,
-            p_value=row["p_value"], term=row["term"], outcome=volume,
-        )  # fmt: skip
+            "ratio of (mL + 1)",
+            row["ratio"],
+            specification=f"linear, {row['specification']}",
+            n=row["n"],
+            ci=ci,
+            p_value=row["p_value"],
+            term=row["term"],
+            outcome=volume,
+        )
         if row["term"] == DECADES and row["specification"] == "full":
             words = f"{interval(row['ratio'], *ci)} per 10 years of age, fully adjusted, n = {row['n']:,}"
             outputs.headline(f"{label(volume)}: ratio of (mL + 1) {words}.")

@@ -16,9 +16,7 @@ def write_subgroups(outputs: Outputs, table: pd.DataFrame, comparison: Compariso
     tests = ["division", "homogeneity_p", "n_left_out"]
     shown = table[["division", *(name for name in table if name not in tests)]]
     outputs.table("subgroups", shown, f"{comparison.printed} in subgroups", n=n)
-    said = (
-        "One test a division that the CCC is the same in all its groups (patients in small groups left out)"
-    )
+    said = "One test a division that the CCC is the same in all its groups; small groups are left out"
     outputs.table("tests", table[tests].drop_duplicates(), said, n=n)
     lines: list[ForestLine] = []
     for name, own in table.groupby("division", sort=False):
@@ -36,6 +34,11 @@ def write_subgroups(outputs: Outputs, table: pd.DataFrame, comparison: Compariso
     )
     for row in records(table):
         outputs.result(
-            "CCC", row["ccc"], specification=f"{comparison.printed}; {row['division']}", term=row["group"], n=row["n"],
-            ci=(row["ccc_ci_low"], row["ccc_ci_high"]), p_value=row["homogeneity_p"],
-        )  # fmt: skip
+            "CCC",
+            row["ccc"],
+            specification=f"{comparison.printed}; {row['division']}",
+            term=row["group"],
+            n=row["n"],
+            ci=(row["ccc_ci_low"], row["ccc_ci_high"]),
+            p_value=row["homogeneity_p"],
+        )
