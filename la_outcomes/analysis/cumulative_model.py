@@ -56,7 +56,9 @@ class CumulativeModel:
         if len(present) < 2 or not np.ptp(x, axis=0).all():
             return None
         weights = (self.rows.weights * counts)[kept]
-        fit = fit_cumulative(x, np.searchsorted(present, codes), weights, penalty=self.penalty)
+        start = self.fit.parameters if len(present) == len(self.labels) else None
+        ranks = np.searchsorted(present, codes)
+        fit = fit_cumulative(x, ranks, weights, penalty=self.penalty, start=start)
         return None if fit.suspect else fit
 
     def linear_predictor(self, frame: pd.DataFrame | None = None) -> FloatArray:

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit, log_expit
+from scipy.special import expit
 
 from la_outcomes.analysis.results import FloatArray
 
@@ -78,6 +78,7 @@ def fit_cumulative(
     *,
     offset: FloatArray | None = None,
     penalty: float = 0.0,
+    start: FloatArray | None = None,
 ) -> CumulativeFit:
     """Maximise the (ridge-penalised) log-likelihood.
 
@@ -88,10 +89,13 @@ def fit_cumulative(
     weights : n frequencies (any positive numbers are accepted here).
     offset : n values added to x beta with coefficient 1.
     penalty : subtracts penalty / 2 * sum (beta_j sd_j)^2, as R ``rms::lrm(penalty=)``.
+    start : parameters to begin at, in the columns' own units; saves steps and changes nothing else.
     """
     data = _prepare(x, codes, weights, offset)
     ridge = np.concatenate([np.zeros(data.n_thresholds), np.full(x.shape[1], penalty)])
-    parameters = _start(data)
+    parameters: FloatArray = _start(data)
+    if start is not None:
+        parameters = np.asarray(np.linalg.solve(_back(data), start), dtype=np.float64)
     value, gradient, information = _evaluate(data, parameters, ridge)
     first_information, converged = information, False
     for _ in range(_MAX_ITERATIONS):
@@ -179,10 +183,12 @@ def _evaluate(
     k = data.n_thresholds
     upper, lower = _edges(data, parameters)
     weights, starts = data.weights, data.starts[:-1]
-    above, below = expit(-upper), expit(lower)
-    gaps = np.diff(parameters[:k])
+    not_above, not_below = expit(upper), expit(-lower)
+    above, below = 1 - not_above, 1 - not_below
+    gaps = parameters[1:k] - parameters[: k - 1]
     counts = np.add.reduceat(weights, starts)
-    value = weights @ (log_expit(upper) + log_expit(-lower)) + counts[1:-1] @ np.log(-np.expm1(-gaps))
+    with np.errstate(divide="ignore"):  # a step far too long has likelihood 0 and is halved
+        value = weights @ np.log(not_above * not_below) + counts[1:-1] @ np.log(-np.expm1(-gaps))
 
     push = counts[1:-1] / np.expm1(gaps)
     gradient = np.empty(len(parameters))
@@ -193,7 +199,7 @@ def _evaluate(
     gradient[: k - 1] -= push
     gradient[k:] = data.x.T @ (weights * (below - above))
 
-    at_upper, at_lower = weights * above * (1 - above), weights * below * (1 - below)
+    at_upper, at_lower = weights * above * not_above, weights * below * not_below
     information = _information(data, at_upper, at_lower)
     stiff = counts[1:-1] / (2 * np.sinh(gaps / 2)) ** 2
     inner = np.arange(k - 1)
@@ -204,17 +210,18 @@ def _evaluate(
 
     value -= ridge @ np.square(parameters) / 2
     gradient -= ridge * parameters
-    information[np.diag_indices_from(information)] += ridge
+    information.flat[:: len(parameters) + 1] += ridge
     return float(value), gradient, information
 
 
 def _information(data: CumulativeData, at_upper: FloatArray, at_lower: FloatArray) -> FloatArray:
     k, p = data.n_thresholds, data.x.shape[1]
     information = np.zeros((k + p, k + p))
+    inner, starts = np.arange(k), data.starts[:-1]
+    information[inner, inner] = np.add.reduceat(at_upper, starts)[:-1] + np.add.reduceat(at_lower, starts)[1:]
     for level in range(k):
         up = slice(data.starts[level], data.starts[level + 1])
         down = slice(data.starts[level + 1], data.starts[level + 2])
-        information[level, level] = at_upper[up].sum() + at_lower[down].sum()
         cross = at_upper[up] @ data.x[up] + at_lower[down] @ data.x[down]
         information[level, k:] = information[k:, level] = -cross
     information[k:, k:] = data.x.T @ (data.x * (at_upper + at_lower)[:, None])
@@ -264,10 +271,7 @@ def _finish(
     suspect: bool,
 ) -> CumulativeFit:
     """Undo the scaling: beta = b / s, theta = t + mean . beta."""
-    k, p = data.n_thresholds, data.x.shape[1]
-    back = np.eye(k + p)
-    back[:k, k:] = data.means / data.scales
-    back[np.arange(k, k + p), np.arange(k, k + p)] = 1 / data.scales
+    k, back = data.n_thresholds, _back(data)
     inverse = np.linalg.pinv(information) if suspect else np.linalg.inv(information)
     unpenalised = information - np.diag(ridge)
     return CumulativeFit(
@@ -278,3 +282,12 @@ def _finish(
         float(np.trace(inverse @ unpenalised)),
         suspect,
     )
+
+
+def _back(data: CumulativeData) -> FloatArray:
+    """Return the matrix that takes scaled parameters to own units."""
+    k, p = data.n_thresholds, data.x.shape[1]
+    back = np.eye(k + p)
+    back[:k, k:] = data.means / data.scales
+    back[np.arange(k, k + p), np.arange(k, k + p)] = 1 / data.scales
+    return back
