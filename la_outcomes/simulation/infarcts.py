@@ -68,7 +68,8 @@ def _modelled_score(
     weight = [w * min(1.0, radius / 8) for w in rough["weight"]]
     score += mixed_field(score.shape, rough["control_mm"], weight, rng)
     midline = -head.affine[0, 3]
-    side = (np.arange(score.shape[0]) - midline) * np.sign(centre[0] - midline)
+    # steep, so that a large infarct rather grows in its hemisphere than across the midline
+    side = 5 * (np.arange(score.shape[0]) - midline) * np.sign(centre[0] - midline)
     return np.asarray(np.minimum(score, side[:, None, None].astype(np.float32)), dtype=np.float32)
 
 
@@ -78,7 +79,10 @@ def _centre(head: Head, kind: str, rng: np.random.Generator) -> npt.NDArray[np.i
         "deep": (Tissue.DEEP_GREY, Tissue.WHITE),
         "posterior": (Tissue.CEREBELLAR_CORTEX, Tissue.BRAINSTEM),
     }[kind]
-    choice = np.flatnonzero(is_tissue(head.tissue, classes) & _off_midline(head))
+    aside = _off_midline(head)
+    choice = np.flatnonzero(is_tissue(head.tissue, classes) & aside)
+    if choice.size == 0:
+        choice = np.flatnonzero(is_tissue(head.tissue, PARENCHYMA) & aside)
     return np.array(np.unravel_index(int(rng.choice(choice)), head.tissue.shape))
 
 

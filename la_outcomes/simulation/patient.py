@@ -38,8 +38,9 @@ class PatientSpec:
     """One head to draw.
 
     ``tissue_volume_ml``: all WMH. ``visible_volume_ml``: of it what leaves contrast on CT (None: drawn).
-    ``infarct_volume_ml``: native. ``icv_ml``: intracranial volume to scale the head to (None: as the
-    anatomy). ``infarct_mask``: path of a mask in MNI152 space to carry in (None: a modelled infarct).
+    ``infarct_volume_ml``: native. ``icv_ml``: intracranial volume the head is scaled to before it is bent,
+    which moves it by some percent (None: as the anatomy). ``infarct_mask``: path of a mask in MNI152 space
+    to carry in (None: a modelled infarct).
     """
 
     patient_id: str = "patient"
