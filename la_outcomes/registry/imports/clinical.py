@@ -162,7 +162,7 @@ def _changed_rows(plan: ImportPlan, table: str, arriving: pd.DataFrame, known: p
     changed = was & now & (arriving != before[arriving.columns]).fillna(False).astype(bool)
     is_known = pd.Series(arriving.index.isin(known.index), index=arriving.index)
     plan.n_kept += int((was & ~now).to_numpy().sum())
-    plan.n_filled += int((~was & now).loc[is_known].to_numpy().sum())
+    plan.n_filled += int((~was & now)[~arriving.index.isin(plan.new_patients)].to_numpy().sum())
     plan.changes += [
         Change(
             str(patient), f"{table}.{name}", str(before.at[patient, name]), str(arriving.at[patient, name])

@@ -37,15 +37,21 @@ def read_table(path: str | Path) -> pd.DataFrame:
 
 def _text(separator: str) -> Callable[[Path], pd.DataFrame]:
     def read(path: Path) -> pd.DataFrame:
-        return pd.read_csv(
-            path, sep=separator, dtype=str, keep_default_na=False, encoding="utf-8-sig", index_col=False
+        cells = pd.read_csv(
+            path, sep=separator, dtype=str, keep_default_na=False, encoding="utf-8-sig", header=None
         )
+        return _with_header(cells)
 
     return read
 
 
 def _excel(path: Path) -> pd.DataFrame:
-    return pd.read_excel(path, dtype=object, keep_default_na=False)
+    return _with_header(pd.read_excel(path, dtype=object, keep_default_na=False, header=None))
+
+
+def _with_header(cells: pd.DataFrame) -> pd.DataFrame:
+    """Take the first line as names; pandas itself would rename a column that occurs twice."""
+    return cells.iloc[1:].set_axis(cells.iloc[0], axis=1).reset_index(drop=True)
 
 
 def _statistical(name: str) -> Callable[[Path], pd.DataFrame]:

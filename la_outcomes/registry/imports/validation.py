@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable
+from typing import Any
 
 import pandas as pd
 import pandera.pandas as pa
 
 from la_outcomes.dictionary import Column, Table, load_dictionary
-from la_outcomes.registry.imports.conversion import CellFault, Converted
+from la_outcomes.registry.imports.conversion import CellFault, Converted, as_text
 from la_outcomes.registry.imports.mapping import TableMapping
 
 _DTYPES = {
@@ -68,17 +69,17 @@ def validate(table: str, frame: pd.DataFrame, shown_as: dict[str, str]) -> list[
             warnings.simplefilter("ignore", FutureWarning)  # pandera's own use of pandas
             frame_schema(table, frame.columns).validate(typed, lazy=True)
     except pa.errors.SchemaErrors as errors:
-        return [_fault(case, shown_as) for case in errors.failure_cases.to_dict("records")]
+        cases = errors.failure_cases.to_dict("records")
+        return [_fault(case, frame, shown_as) for case in cases]
     return []
 
 
-def _fault(case: dict[str, object], shown_as: dict[str, str]) -> CellFault:
-    column, check = str(case["column"]), str(case["check"])
+def _fault(case: dict[str, Any], frame: pd.DataFrame, shown_as: dict[str, str]) -> CellFault:
+    line, column, check = int(case["index"]), str(case["column"]), str(case["check"])
     rule = {"not_nullable": "must have a value", "multiple_fields_uniqueness": "occurs more than once"}
-    line = case["index"]
     return CellFault(
-        line=int(str(line)) if line is not None else 0,
+        line=line,
         column=shown_as.get(column, column),
-        value="" if case["failure_case"] is None else str(case["failure_case"]),
+        value=as_text(frame.at[line, column]),
         rule=rule.get(check, check),
     )

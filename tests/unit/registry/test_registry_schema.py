@@ -1,0 +1,124 @@
+"""The tables are the dictionary's, whichever way they came about, and enforce what it says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import duckdb
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from la_outcomes.dictionary import Column, load_dictionary
+from la_outcomes.errors import InputError
+from la_outcomes.registry import schema
+from la_outcomes.registry.database import open_for_writing, open_read_only
+from la_outcomes.registry.imports.validation import validate
+from la_outcomes.registry.migrations import migrate, migrations
+from la_outcomes.registry.rules import value_rules
+
+DICTIONARY = load_dictionary()
+
+
+def test_replayed_migrations_equal_the_dictionary(empty_registry: Path) -> None:
+    fresh = duckdb.connect()
+    schema.create_from_dictionary(fresh, DICTIONARY)
+    with open_read_only(empty_registry) as connection:
+        assert schema.describe(connection) == schema.describe(fresh)
+
+
+def test_an_old_registry_is_copied_and_brought_up_to_date(registry: Path) -> None:
+    steps = migrations()
+    newest = max(steps)
+    added = {**steps, newest + 1: "ALTER TABLE patients ADD COLUMN handedness VARCHAR"}
+    with open_for_writing(registry) as connection:
+        connection.execute("INSERT INTO patients (patient_id) VALUES ('p1')")
+    with open_for_writing(registry) as connection:
+        assert migrate(connection, registry, added) == newest + 1
+        assert migrate(connection, registry, added) == newest + 1
+        ledger = connection.execute("SELECT version FROM schema_migrations ORDER BY 1").fetchall()
+        assert connection.execute("SELECT patient_id, handedness FROM patients").fetchall() == [("p1", None)]
+    assert [row[0] for row in ledger] == [*steps, newest + 1]
+    with duckdb.connect(str(registry.with_suffix(f".before-v{newest + 1}.duckdb"))) as before:
+        assert before.execute("SELECT * FROM patients").fetchall() == [("p1", "clinical", False, None, None)]
+
+
+def test_a_failing_migration_leaves_nothing_behind(registry: Path) -> None:
+    steps = migrations()
+    broken = {**steps, max(steps) + 1: "CREATE TABLE half (a INTEGER); SELECT * FROM nowhere"}
+    with open_for_writing(registry) as connection:
+        with pytest.raises(duckdb.Error):
+            migrate(connection, registry, broken)
+        assert connection.execute(
+            "SELECT count(*) FROM duckdb_tables() WHERE table_name = 'half'"
+        ).fetchall() == [(0,)]
+
+
+def test_a_newer_registry_is_refused(registry: Path) -> None:
+    with duckdb.connect(str(registry)) as connection:
+        connection.execute("INSERT INTO schema_migrations VALUES (999, TIMESTAMP '2026-01-01', 'v')")
+    for opened in (open_for_writing, open_read_only):
+        with pytest.raises(InputError, match="999"), opened(registry):
+            pass
+
+
+def test_every_column_of_the_views_is_described(empty_registry: Path) -> None:
+    with open_read_only(empty_registry) as connection:
+        for view in DICTIONARY.views:
+            names = [row[0] for row in connection.execute(f"DESCRIBE {view}").fetchall()]
+            assert [name for name in names if DICTIONARY.describe(view, name) is None] == [], view
+            assert set(DICTIONARY.views[view].derived) <= set(names), view
+
+
+def test_comments_and_labels_stand_in_the_database(empty_registry: Path) -> None:
+    with open_read_only(empty_registry) as connection:
+        found = connection.execute(
+            "SELECT comment FROM duckdb_columns()"
+            " WHERE table_name = 'la_measurements' AND column_name = 'icv_ml'"
+        ).fetchall()
+        codes = connection.execute("SELECT code FROM lookup_cohort ORDER BY position").fetchall()
+    assert found == [("Intracranial volume on CT. [mL]",)]
+    assert [code for (code,) in codes] == list(DICTIONARY.lookups["cohort"].values)
+
+
+def bounded_columns() -> list[tuple[str, Column]]:
+    return [
+        (table.name, column)
+        for table in DICTIONARY.tables.values()
+        for column in table.columns.values()
+        if column.possible or column.allowed
+    ]
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.sampled_from(bounded_columns()), st.floats(-1e4, 1e4, allow_nan=False), st.booleans())
+def test_sql_and_pandera_refuse_the_same_values(
+    entry: tuple[str, Column], number: float, at_limit: bool
+) -> None:
+    table, column = entry
+    if column.type == "text":
+        value: object = next(iter(column.labels)) if at_limit else "no such code"
+    else:
+        low, high = column.possible or (0.0, float(max(map(float, column.labels))))  # type: ignore[arg-type]
+        value = (low if number < 0 else high) if at_limit else number
+        value = round(value) if column.type in ("integer", "bigint") else value
+    rules = [rule for rule in value_rules(DICTIONARY.tables[table]) if rule.column == column.name]
+    condition = " AND ".join(f"({rule.condition})" for rule in rules)
+    frame = pd.DataFrame({column.name: [value]}, index=[7])
+    in_sql = duckdb.connect().execute(f"SELECT {condition} FROM frame").fetchall()[0][0]
+    faults = [fault for fault in validate(table, frame, {}) if fault.column == column.name]
+    assert in_sql == (not faults)
+    assert all(fault.line == 7 for fault in faults)
+
+
+@pytest.mark.parametrize("value", [np.inf, -np.inf, np.nan])
+def test_numbers_are_finite_or_empty(registry: Path, value: float) -> None:
+    insert = "INSERT INTO results (result_id, run_id, analysis, statistic, is_simulated, estimate)"
+    with open_for_writing(registry) as connection:
+        connection.execute(
+            "INSERT INTO runs (run_id, command, started_at) VALUES ('r', 'c', now()::TIMESTAMP)"
+        )
+        with pytest.raises(duckdb.ConstraintException):
+            connection.execute(f"{insert} VALUES ('x', 'r', 'a', 's', FALSE, ?)", [value])
