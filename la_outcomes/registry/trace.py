@@ -62,7 +62,7 @@ def trace(registry: str | Path, result_id: str) -> Trace:
         result = found[0]
         (run,) = _rows(connection, "SELECT * FROM runs WHERE run_id = ?", [result["run_id"]])
         condition, note = _population(connection, result, run)
-        population = f"SELECT * FROM analysis_cohort WHERE {condition}"
+        population = f"SELECT patient_id, cohort, is_simulated FROM analysis_cohort WHERE {condition}"
         cohort = (
             f"SELECT cohort, is_simulated, count(*) AS patients FROM ({population}) GROUP BY ALL ORDER BY ALL"
         )
