@@ -1,0 +1,30 @@
+"""``la-outcomes segment``: LA mask and volume of each CT with a model bundle."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def command(
+    scans: Annotated[Path, typer.Argument(help="SCANS.csv (its CT rows) or one NIfTI file")],
+    model: Annotated[Path, typer.Option(help="folder of the bundle")],
+    out: Annotated[Path, typer.Option(help="folder for masks, overlays and shards")],
+    jobs: Annotated[int, typer.Option(min=1, help="processes")] = 1,
+) -> None:
+    """Segment LA on CT with a bundle and measure its volume.
+
+    Writes masks, overlays and one result shard a scan; scans done before with this model are skipped. A
+    scan that is no head CT gets no volume but the reason.
+    """
+    from la_outcomes.execution import count_statuses, raise_if_any_failed
+    from la_outcomes.segmentation.inference import segment_scans
+
+    outcomes = segment_scans(scans, model, out, jobs=jobs)
+    print("; ".join(f"{count} {status}" for status, count in sorted(count_statuses(outcomes).items())))
+    for outcome in outcomes:
+        if outcome.status == "not_measured":
+            print(f"  {outcome.case_id}: not measured: {outcome.reason}")
+    raise_if_any_failed(outcomes, what="scans")

@@ -1,0 +1,51 @@
+"""``la-outcomes train``: a 2D nnU-Net on CT and pseudo-labels, exported as a bundle."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def command(
+    labels_dir: Annotated[Path, typer.Argument(help="folder with labels.csv, as label writes it")],
+    out: Annotated[Path, typer.Option(help="folder of the bundle; an unfinished training is resumed")],
+    accepted: Annotated[Path | None, typer.Option(help="CSV of ct_scan_id: only these labels")] = None,
+    device: Annotated[str, typer.Option(help="auto, cuda, mps or cpu")] = "auto",
+    smoke: Annotated[bool, typer.Option(help="small network and schedule for a CPU, minutes")] = False,
+    epochs: Annotated[int | None, typer.Option(min=1, help="instead of the recipe's")] = None,
+    iterations: Annotated[int | None, typer.Option(min=1, help="an epoch, instead of the recipe's")] = None,
+    learning_rate: Annotated[float | None, typer.Option(help="instead of the recipe's")] = None,
+    init_from: Annotated[Path | None, typer.Option(help="bundle to fine-tune")] = None,
+    seed: Annotated[int, typer.Option(help="of split, weights, sampling and augmentation")] = 0,
+    jobs: Annotated[int, typer.Option(min=1, help="processes that prepare the training set")] = 1,
+) -> None:
+    """Train a 2D nnU-Net on CT and pseudo-labels and export a bundle.
+
+    Only accepted labels of the cohorts training and internal_validation are used; patients, and the
+    anatomies of simulated heads, are kept apart. A killed training goes on from its last checkpoint.
+    """
+    from la_outcomes.segmentation.training.plans import recipe
+    from la_outcomes.segmentation.training.run import TrainingJob, train
+
+    chosen = recipe(smoke=smoke, epochs=epochs, iterations=iterations, learning_rate=learning_rate)
+    bundle = train(TrainingJob(labels_dir, out, chosen, accepted, seed, device, init_from, jobs))
+    training, parity = bundle.card["training"], bundle.card["parity"]
+    dice = [value for value in training["curve"]["pseudo_dice"] if value is not None]
+    print(f"model {bundle.name}, sha256 {bundle.model_sha256[:16]}, in {out}")
+    print(
+        f"  {training['cases_train']} training and {training['cases_validation']} validation cases; "
+        f"{training['split']}; {training['cases_excluded']} left out"
+    )
+    print(f"  pseudo-Dice of the last epoch {dice[-1]:.3f}" if dice else "  no foreground was validated")
+    print(f"  seconds: {training['seconds']}")
+    print(describe_parity(parity))
+
+
+def describe_parity(parity: dict[str, object]) -> str:
+    """One line on a card's parity."""
+    verdict = "equivalent" if parity["equivalent"] else f"NOT proven equivalent ({parity['reason']})"
+    lowest = parity["dice_min"]
+    told = "no case had foreground" if lowest is None else f"lowest Dice {lowest:.5f}"
+    return f"  parity with nnUNetPredictor: {verdict}; {told} in {parity['cases']} cases"

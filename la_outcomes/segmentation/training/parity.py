@@ -1,0 +1,115 @@
+"""Does the exported model say what nnU-Net's own predictor says? Measured for every export."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from la_outcomes.execution import progress_bar
+from la_outcomes.imaging.nifti import read_image
+from la_outcomes.segmentation.brain import ct_brain
+from la_outcomes.segmentation.bundle import Bundle
+from la_outcomes.segmentation.preprocessing import InputSpec, locate_head, network_input
+from la_outcomes.segmentation.training.dataset import raw_folder
+from la_outcomes.segmentation.training.plans import CONFIGURATION
+from la_outcomes.segmentation.training.weights import rebuilt_network
+from la_outcomes.segmentation.volumetry import dice
+
+Floats = npt.NDArray[np.float32]
+Prepared = tuple[Floats, npt.NDArray[Any]]
+
+PARITY_CASES = 10
+PARITY_DICE = 0.999
+
+
+def measure_parity(bundle: Bundle, predictor: Any, cases: Iterable[Prepared], count: int) -> dict[str, Any]:
+    """Compare the bundle with ``nnUNetPredictor`` (no mirroring) on prepared cases; the card's section.
+
+    Equivalent means: at least 10 cases in which either finds anything, and Dice of the two masks at
+    least .999 in each. A case where both are empty proves nothing and is not counted. ``count`` is the
+    number of cases, for the progress bar.
+    """
+    scores = []
+    with progress_bar("parity", count) as advance:
+        for slices, spacing_mm in cases:
+            theirs = _predicted(predictor, slices, spacing_mm)
+            scores.append(dice(bundle.logits(slices) > 0, theirs))
+            advance()
+    return parity_section(scores)
+
+
+def repeat_parity(bundle: Bundle, scans: Sequence[Path]) -> dict[str, Any]:
+    """Parity of a finished bundle, from its safetensors, on head CT files; as ``measure_parity``."""
+    network = rebuilt_network(bundle)
+    predictor = stock_predictor(network, bundle.card["nnunet"]["plans"], bundle.card["nnunet"]["dataset"])
+    return measure_parity(bundle, predictor, scans_as_cases(scans, bundle.spec), len(scans))
+
+
+def prepared_cases(case_ids: Sequence[str], work: Path) -> Iterator[Prepared]:
+    """Cases of a training's own dataset: (slice, 1, row, column) and the spacing in that order, mm."""
+    for case_id in case_ids:
+        image = read_image(raw_folder(work) / "imagesTr" / f"{case_id}_0000.nii.gz")
+        yield np.ascontiguousarray(image.data.transpose(2, 1, 0))[:, np.newaxis], image.spacing_mm[::-1]
+
+
+def scans_as_cases(scans: Sequence[Path], spec: InputSpec) -> Iterator[Prepared]:
+    """Head CT files as ``prepared_cases`` gives them; raises ``InputError`` for one without a brain."""
+    for path in scans:
+        image = read_image(path)
+        crop = locate_head(image, ct_brain(image).intracranial, spec)
+        spacing = np.array([image.spacing_mm[2], spec.spacing_mm, spec.spacing_mm])
+        yield network_input(image, crop, spec), spacing
+
+
+def parity_section(scores: Iterable[float | None]) -> dict[str, Any]:
+    """Summary of the Dice of each case; None where both masks were empty."""
+    values = list(scores)
+    told = [score for score in values if score is not None]
+    enough = len(told) >= PARITY_CASES
+    return {
+        "reference": "nnUNetPredictor without mirroring, on the network's grid",
+        "cases": len(values),
+        "cases_with_foreground": len(told),
+        "dice_min": min(told, default=None),
+        "dice_mean": float(np.mean(told)) if told else None,
+        "threshold": PARITY_DICE,
+        "equivalent": enough and min(told) >= PARITY_DICE,
+        "reason": None if enough else f"{len(told)} cases with foreground, {PARITY_CASES} are needed",
+    }
+
+
+def stock_predictor(
+    network: torch.nn.Module, plans: Mapping[str, Any], dataset_json: Mapping[str, Any]
+) -> Any:
+    """nnU-Net's predictor around a network in memory, on the CPU, without mirroring."""
+    from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
+    from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
+
+    manager = PlansManager(dict(plans))
+    with contextlib.redirect_stdout(io.StringIO()):
+        predictor = nnUNetPredictor(use_mirroring=False, device=torch.device("cpu"), allow_tqdm=False)
+        predictor.manual_initialization(
+            network,
+            manager,
+            manager.get_configuration(CONFIGURATION),
+            [network.state_dict()],
+            dict(dataset_json),
+            "LaTrainer",
+            None,
+        )
+    return predictor
+
+
+def _predicted(predictor: Any, slices: Floats, spacing: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
+    """nnU-Net's mask (slice, row, column) of one prepared case: its preprocessing, windows, resampling."""
+    properties = {"spacing": [float(value) for value in spacing]}
+    image = np.ascontiguousarray(slices.transpose(1, 0, 2, 3))
+    with contextlib.redirect_stdout(io.StringIO()):
+        return np.asarray(predictor.predict_single_npy_array(image, properties)) > 0
