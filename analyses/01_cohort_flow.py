@@ -17,7 +17,8 @@ from la_outcomes.analysis.outputs import Outputs
 from la_outcomes.analysis.studies.cohort_flow import (
     analysis_conditions,
     flow,
-    flow_table,
+    flow_by_centre,
+    flow_by_cohort,
     pairing_conditions,
 )
 from la_outcomes.analysis.studies.common import patients_of
@@ -38,12 +39,9 @@ def answer(request: Request, outputs: Outputs) -> None:
         "Flow of patients, with the reasons why some were not included",
         alt="Flow diagram: " + "; ".join(f"{box.name}, {box.n}" for box in boxes),
     )
-    by_cohort, by_centre = ["cohort"], ["cohort", "site"]
-    outputs.table("flow", flow_table(patients, to_analysis, by_cohort), "Patients at each step, by cohort")
-    outputs.table(
-        "flow_by_centre", flow_table(patients, to_analysis, by_centre), "Patients at each step, by centre"
-    )
-    outputs.table("pairs", flow_table(patients, to_label, by_cohort), "CT-FLAIR pairs, by cohort")
+    outputs.table("flow", flow_by_cohort(patients, to_analysis), "Patients at each step, by cohort")
+    outputs.table("flow_by_centre", flow_by_centre(patients, to_analysis), "Patients at each step, by centre")
+    outputs.table("pairs", flow_by_cohort(patients, to_label), "CT-FLAIR pairs, by cohort")
     outputs.headline(" → ".join(f"{box.name}: {box.n:,}" for box in boxes) + ".")
     for box in boxes:
         outputs.result("count", box.n, specification="cohort flow", term=box.name, n=boxes[0].n)

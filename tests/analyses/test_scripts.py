@@ -95,10 +95,12 @@ def test_twice_the_same_bytes(registry: Path, answers: Path, tmp_path: Path, slu
 
 
 def test_the_mrs_question_prints_naive_beside_true(answers: Path) -> None:
-    truth = pd.read_csv(answers / "07_outcome_mrs" / "truth.csv")
-    assert truth["common_odds_ratio"].iloc[0] == pytest.approx(1.35, abs=1e-6)
-    naive = truth.iloc[1]
-    assert naive["common_odds_ratio_ci_low"] < 1.35 < naive["common_odds_ratio_ci_high"]
+    estimates = pd.read_csv(answers / "07_outcome_mrs" / "estimates.csv")
+    assert estimates["common_odds_ratio"].iloc[-1] == pytest.approx(1.35, abs=1e-6)
+    assert list(estimates["m"].fillna(0)) == [0, 20, 20, 0]
+    for _, naive in estimates.iloc[:-1].iterrows():
+        assert naive["common_odds_ratio_ci_low"] < 1.35 < naive["common_odds_ratio_ci_high"]
+    assert estimates["n"].iloc[0] < estimates["n"].iloc[1] < estimates["n"].iloc[2]
     nested = pd.read_csv(answers / "07_outcome_mrs" / "specifications.csv")
     assert nested["n"].iloc[1:].nunique() == 1, "nested specifications are on the same patients"
 
@@ -108,7 +110,7 @@ def test_the_flow_equals_the_registry_s_own(answers: Path, registry: Path) -> No
     with ask(registry, steps) as answer:
         of_view = answer.df().set_index("step")["n"]
     flow = pd.read_csv(answers / "01_cohort_flow" / "flow.csv")
-    own = flow[flow["reason"].isna()].groupby("step")["n"].sum()
+    own = flow[flow["not_included_because"].isna()].set_index("step")["all"]
     assert own["Patients"] == of_view["patients"]
     assert own["LA volume measured on CT"] == of_view["LA volume measured"]
     assert own["mRS at 3 months known"] == of_view["3-month mRS known"]

@@ -8,10 +8,10 @@ from itertools import pairwise
 import pandas as pd
 
 from la_outcomes.analysis.names import cohort_label, label, label_with_unit
+from la_outcomes.analysis.studies.cohort_flow import COHORTS
 from la_outcomes.analysis.studies.common import quintile_edges
 from la_outcomes.analysis.tables import Kind, Variable
 
-COHORTS = ("training", "internal_validation", "external_test", "us_test", "clinical")
 _KINDS: dict[str, Kind] = {
     "age_years": "mean",
     "female": "yes",

@@ -11,6 +11,7 @@ from la_outcomes.analysis.cohort import load_pairs
 from la_outcomes.analysis.names import cohort_label
 from la_outcomes.analysis.study import OUTCOMES, Request
 
+COHORTS = ("training", "internal_validation", "external_test", "us_test", "clinical")
 _NO_CT = ("no CT", "no CT without contrast agent")
 
 
@@ -73,14 +74,31 @@ def flow(conditions: Sequence[Condition], chosen: pd.Series, start: str) -> list
     return boxes
 
 
-def flow_table(frame: pd.DataFrame, conditions: Sequence[Condition], by: list[str]) -> pd.DataFrame:
-    """Counts at each step, and of each reason, for each group of ``by`` (cohort; cohort and centre)."""
+def flow_by_cohort(frame: pd.DataFrame, conditions: Sequence[Condition]) -> pd.DataFrame:
+    """Counts at each step, and of each reason below it, with one column a cohort."""
+    columns = {}
+    for cohort in COHORTS:
+        chosen = frame["cohort"] == cohort
+        if chosen.any():
+            columns[cohort_label(cohort)] = _counts(flow(conditions, chosen, "Patients"))
+    everybody = _counts(flow(conditions, pd.Series(True, index=frame.index), "Patients"))
+    table = pd.DataFrame({"all": everybody, **columns}).reindex(list(everybody)).fillna(0).astype(int)
+    return table.rename_axis(["step", "not_included_because"]).reset_index()
+
+
+def _counts(boxes: Sequence[Step]) -> dict[tuple[str, str], int]:
+    counts: dict[tuple[str, str], int] = {}
+    for box in boxes:
+        counts |= {(box.name, why): n for why, n in box.lost.items()}
+        counts[box.name, ""] = box.n
+    return counts
+
+
+def flow_by_centre(frame: pd.DataFrame, conditions: Sequence[Condition]) -> pd.DataFrame:
+    """Counts at each step, one row a cohort and centre."""
     rows = []
-    for group, own in frame.groupby(by, dropna=False, sort=True):
-        labels = dict(zip(by, group, strict=True))
+    for (cohort, site), own in frame.groupby(["cohort", "site"], dropna=False, sort=True):
         chosen = pd.Series(frame.index.isin(own.index), index=frame.index)
-        for step in flow(conditions, chosen, "Patients"):
-            rows.append({**labels, "step": step.name, "reason": "", "n": step.n})
-            rows += [{**labels, "step": step.name, "reason": why, "n": n} for why, n in step.lost.items()]
-    table = pd.DataFrame(rows)
-    return table.assign(cohort=table["cohort"].map(cohort_label))
+        steps = {box.name: box.n for box in flow(conditions, chosen, "Patients")}
+        rows.append({"cohort": cohort_label(str(cohort)), "centre": site, **steps})
+    return pd.DataFrame(rows)

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from la_outcomes.analysis.cohort import Truth, load_cohort, load_truth
+from la_outcomes.analysis.names import label
 from la_outcomes.analysis.outputs import Outputs
 from la_outcomes.analysis.results import FloatArray
 from la_outcomes.analysis.study import Request
@@ -67,7 +68,7 @@ class Exposure:
     @property
     def words(self) -> str:
         """How captions and result rows say it."""
-        return f"per SD ({self.sd:.3g}; {self.source}) of ln({self.column} + {OFFSET_ML:g})"
+        return f"per SD ({self.sd:.3g}; {self.source}) of ln({label(self.column)} in mL + {OFFSET_ML:g})"
 
 
 def add_exposure(frame: pd.DataFrame, request: Request) -> tuple[pd.DataFrame, Exposure]:

@@ -209,38 +209,6 @@ def shape_of_effect(
     return Shape(curve, test.p, spline.fit.n, float(np.expm1(middle * exposure.sd)))
 
 
-def truth_table(exposure: Exposure, adjusted: FittedSpecification) -> pd.DataFrame:
-    """The naive estimate beside the simulation's true conditional one, per the same fixed SD.
-
-    The two need not agree: measured volume attenuates, infarct taken for LA confounds, and clinical data
-    have missing values.
-
-    Raises
-    ------
-    StatisticsError
-        The patients are not simulated, or share no common odds ratio.
-    """
-    truth = exposure.truth
-    if truth is None or truth.odds_ratio is None or truth.log_or is None:
-        raise StatisticsError("no common odds ratio is known to be true", where=exposure.column)
-    naive = adjusted.row(exposure.name)
-    estimate = adjusted.number(exposure.name, "estimate")
-    rows = [
-        {
-            "estimate": "true (conditional, per SD of ln(true tissue mL + 1))",
-            "common_odds_ratio": truth.odds_ratio,
-            "share_of_true_log_odds": 1.0,
-        },
-        {
-            "estimate": f"naive ({adjusted.name}, {exposure.column})",
-            **{name: value for name, value in naive.items() if name.startswith("common_odds_ratio")},
-            "n": adjusted.fit.n,
-            "share_of_true_log_odds": estimate / truth.log_or if truth.log_or else np.nan,
-        },
-    ]
-    return pd.DataFrame(rows)
-
-
 def grotta_shares(frame: pd.DataFrame, outcome: str, groups: pd.Series) -> pd.DataFrame:
     """Share of patients at each mRS 0 to 6 (columns) in each group (rows), with n a group.
 

@@ -13,6 +13,12 @@ from la_outcomes.analysis.names import label
 from la_outcomes.analysis.outputs import Outputs
 from la_outcomes.analysis.studies.baseline import quintile_groups
 from la_outcomes.analysis.studies.common import Exposure, errors_in_words, quintiles
+from la_outcomes.analysis.studies.outcome_imputed import (
+    IMPUTATIONS,
+    complete_case,
+    imputed,
+    truth,
+)
 from la_outcomes.analysis.studies.outcome_mrs import (
     FittedSpecification,
     cut_points,
@@ -21,9 +27,8 @@ from la_outcomes.analysis.studies.outcome_mrs import (
     grotta_shares,
     nested_specifications,
     shape_of_effect,
-    truth_table,
 )
-from la_outcomes.analysis.tables import interval, p_value
+from la_outcomes.analysis.tables import interval, p_value, records
 
 _ODDS = "common_odds_ratio"
 _PER = {
@@ -54,17 +59,15 @@ def specifications(
     outputs.table("specifications", table, said, n=fitted[0].fit.n)
     for spec in fitted:
         _record(outputs, spec, exposure, outcome)
-    truth = exposure.truth.odds_ratio if exposure.truth else None
-    beside = "" if truth is None else f"; the simulation's true value is {truth:.2f}"
+    true = exposure.truth.odds_ratio if exposure.truth else None
+    beside = "" if true is None else f"; the simulation's true value is {true:.2f}"
     outputs.headline(
         f"{label(outcome)}: common odds ratio {_in_words(full.row(exposure.name))} {exposure.words}, fully "
         f"adjusted, n = {full.fit.n:,}{beside}."
     )
-    if truth is not None:
-        _truth(outputs, exposure, full, outcome)
     lines = [_line(spec.name, spec.row(exposure.name), spec.fit.n) for spec in fitted]
-    if truth is not None:
-        lines.append(ForestLine("simulation's truth (conditional)", truth, marked=True))
+    if true is not None:
+        lines.append(ForestLine("simulation's truth (conditional)", true, marked=True))
     outputs.figure(
         "specifications",
         forest_figure(lines, f"Common odds ratio of a worse {label(outcome)}"),
@@ -99,24 +102,40 @@ def _line(name: str, row: Mapping[str, Any] | pd.Series, n: int, stem: str = _OD
     return ForestLine(name, values[0], values[1], values[2], n)
 
 
-def _truth(outputs: Outputs, exposure: Exposure, full: FittedSpecification, outcome: str) -> None:
-    table = truth_table(exposure, full)
-    outputs.table(
-        "truth",
-        table,
-        f"Simulation's true conditional common odds ratio beside the estimate, both {exposure.words}; the "
-        "measured volume has error, so the naive estimate is expected to be nearer to 1",
-        n=full.fit.n,
+def estimates(
+    outputs: Outputs,
+    patients: pd.DataFrame,
+    outcome: str,
+    full: FittedSpecification,
+    exposure: Exposure,
+    covariates: Sequence[str],
+) -> None:
+    """Complete case beside imputed values, and both beside the simulation's truth where there is one."""
+    found = [complete_case(full, exposure.name)]
+    measured = patients[patients[exposure.name].notna()].reset_index(drop=True)
+    sets = {
+        f"missing covariates and outcomes imputed ({label(exposure.column)} known)": measured,
+        f"unmeasured {label(exposure.column)} imputed too": patients,
+    }
+    for name, rows in sets.items():
+        with outputs.attempt(name):
+            found.append(imputed(rows, outcome, exposure, covariates, name, outputs.run.seed or 0))
+    true = truth(exposure)
+    everything = [*found, true] if true else found
+    table = pd.DataFrame([each.row(true.log_or if true else None) for each in everything])
+    said = f"{label(outcome)}: fully adjusted common odds ratio {exposure.words}; chained equations with m = "
+    said += f"{IMPUTATIONS}, Rubin's rules"
+    said += (
+        "; measured volumes have error, so estimates are expected nearer to 1 than the truth" if true else ""
     )
-    outputs.result(
-        "true cOR",
-        float(table[_ODDS].iloc[0]),
-        specification="generating specification of the simulation",
-        n=full.fit.n,
-        term="tissue_volume_ml",
-        outcome=outcome,
-        exposure=exposure.words,
-    )
+    outputs.table("estimates", table, said, n=full.fit.n)
+    for each, row in zip(everything, records(table), strict=True):
+        ci = None if each.low is None else (row[f"{_ODDS}_ci_low"], row[f"{_ODDS}_ci_high"])
+        outputs.result(
+            "true cOR" if each is true else "cOR", row[_ODDS], specification=f"fully adjusted, {each.name}",
+            n=each.n or full.fit.n, ci=ci, p_value=each.p, m=each.m, outcome=outcome, exposure=exposure.words,
+            term="tissue_volume_ml" if each is true else exposure.column,
+        )  # fmt: skip
 
 
 def proportionality(outputs: Outputs, full: FittedSpecification, exposure: Exposure) -> None:
