@@ -35,6 +35,7 @@ class CumulativeData:
     """
 
     x: FloatArray
+    codes: NDArray[np.int64]
     weights: FloatArray
     offset: FloatArray
     starts: NDArray[np.int64]
@@ -143,18 +144,16 @@ def cumulative_edges(
 def _prepare(
     x: FloatArray, codes: NDArray[np.integer], weights: FloatArray | None, offset: FloatArray | None
 ) -> CumulativeData:
-    n = len(codes)
     order = np.argsort(codes.astype(np.int16), kind="stable")
+    weight = np.ones(len(codes)) if weights is None else weights[order]
+    shift = np.zeros(len(codes)) if offset is None else offset[order]
     starts = np.concatenate([[0], np.cumsum(np.bincount(codes))])
-    weight = np.ones(n) if weights is None else weights[order]
-    means = weight @ x[order] / weight.sum() if weights is not None else x.mean(axis=0)
-    scaled = x[order]
+    scaled, total = x[order], weight.sum()
+    means = weight @ scaled / total
     scaled -= means
-    scales = np.sqrt(weight @ np.square(scaled) / weight.sum())
+    scales = np.sqrt(weight @ np.square(scaled) / total)
     scaled /= scales
-    return CumulativeData(
-        scaled, weight, np.zeros(n) if offset is None else offset[order], starts, means, scales
-    )
+    return CumulativeData(scaled, codes[order], weight, shift, starts, means, scales)
 
 
 def _start(data: CumulativeData) -> FloatArray:
@@ -164,24 +163,12 @@ def _start(data: CumulativeData) -> FloatArray:
     return np.concatenate([thresholds, np.zeros(data.x.shape[1])])
 
 
-def _edges(data: CumulativeData, parameters: FloatArray) -> tuple[FloatArray, FloatArray]:
-    k = data.n_thresholds
-    eta = data.x @ parameters[k:] + data.offset
-    upper, lower = np.empty_like(eta), np.empty_like(eta)
-    padded = np.concatenate([[-np.inf], parameters[:k], [np.inf]])
-    for level in range(k + 1):
-        rows = slice(data.starts[level], data.starts[level + 1])
-        np.subtract(padded[level + 1], eta[rows], out=upper[rows])
-        np.subtract(padded[level], eta[rows], out=lower[rows])
-    return upper, lower
-
-
 def _evaluate(
     data: CumulativeData, parameters: FloatArray, ridge: FloatArray
 ) -> tuple[float, FloatArray, FloatArray]:
     """Return the penalised log-likelihood, its gradient and the observed information."""
     k = data.n_thresholds
-    upper, lower = _edges(data, parameters)
+    upper, lower = cumulative_edges(parameters[:k], data.x @ parameters[k:] + data.offset, data.codes)
     weights, starts = data.weights, data.starts[:-1]
     not_above, not_below = expit(upper), expit(-lower)
     above, below = 1 - not_above, 1 - not_below
