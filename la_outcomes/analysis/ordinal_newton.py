@@ -35,7 +35,7 @@ class CumulativeData:
     """
 
     x: FloatArray
-    codes: NDArray[np.int64]
+    codes: NDArray[np.integer]
     weights: FloatArray
     offset: FloatArray
     starts: NDArray[np.int64]
