@@ -7,16 +7,14 @@ Specification   Three steps apart: LA on CT v label, label v MRI, LA on CT v MRI
                 Spearman's rho, slope of measured on reference (HC3), bias and 95 % limits in mL and, of
                 ln(mL + 1), as ratios. Median Dice by lesion load with a bootstrap interval over patients.
                 A high r does not make millilitres interchangeable: read CCC, slope and bias beside it.
-Outputs         agreement.csv, dice.csv; figures scatter and bland_altman for each comparison there is.
+Outputs         agreement, differences, dice as CSV; figures scatter and bland_altman a comparison.
 """
 
 from __future__ import annotations
 
-import pandas as pd
-
 from la_outcomes.analysis.outputs import Outputs
 from la_outcomes.analysis.studies.accuracy import COMPARISONS, dice_table, tested_pairs
-from la_outcomes.analysis.studies.accuracy_outputs import compare, record_agreement, record_dice
+from la_outcomes.analysis.studies.accuracy_outputs import compare, record_dice, write_agreement
 from la_outcomes.analysis.studies.common import patients_of
 from la_outcomes.analysis.study import Request, Study, run_script
 
@@ -30,9 +28,7 @@ def answer(request: Request, outputs: Outputs) -> None:
         with outputs.attempt(comparison.printed):
             rows += compare(outputs, pairs, comparison)
     if rows:
-        said = "Agreement of volumes by cohort; slope of the first on the second; ratios of (mL + 1)"
-        outputs.table("agreement", pd.DataFrame(rows), said)
-        record_agreement(outputs, rows)
+        write_agreement(outputs, rows)
     with outputs.attempt("Dice with the pseudo-label"):
         dice = dice_table(pairs, request.seed)
         said = "Dice of LA on CT with the pseudo-label by lesion load (label volume); bootstrap over patients"

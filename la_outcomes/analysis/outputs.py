@@ -92,7 +92,8 @@ class Outputs:
         """Write a table as CSV; ``caption`` says what, the specification and the adjustment."""
         with atomic_path(self.folder / f"{name}.csv") as temporary:
             frame.to_csv(temporary, index=False, float_format="%.10g", lineterminator="\n")
-        self._tables.append(self._described(name, "csv", caption, n))
+        is_text = all(frame[column].dtype == object for column in frame)
+        self._tables.append({**self._described(name, "csv", caption, n), "is_text": is_text})
 
     def figure(self, name: str, figure: Figure, caption: str, *, alt: str, n: int | None = None) -> None:
         """Write a figure as PNG and SVG; ``alt`` tells a blind reader what it shows."""

@@ -12,11 +12,13 @@ from typing import Any
 import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from la_outcomes.analysis.figures.base import FIGURE_DPI
 from la_outcomes.analysis.study import EXPOSURES, OUTCOMES, Request
 from la_outcomes.analysis.tables import for_reading
 from la_outcomes.shards import write_text_atomic
 
-LONGEST_TABLE = 40
+LONGEST_TABLE = 60
+PIXELS_PER_INCH = 118
 
 
 @dataclass(frozen=True)
@@ -24,6 +26,7 @@ class Section:
     """What one script left: its manifest entry (None where it failed) and why it failed."""
 
     script: str
+    title: str
     entry: dict[str, Any] | None
     failure: str | None
 
@@ -56,6 +59,7 @@ class ShownFigure:
     file: str
     alt: str
     uri: str
+    width: int
 
 
 def write_page(folder: Path, sections: Sequence[Section], sources: dict[str, Any], request: Request) -> Path:
@@ -92,7 +96,7 @@ def simulated_line(counts: dict[str, int]) -> str | None:
 
 
 def _shown(folder: Path, section: Section, figures: Iterator[int], tables: Iterator[int]) -> dict[str, Any]:
-    entry = section.entry or {"title": section.script, "figures": [], "tables": [], "headlines": []}
+    entry = section.entry or {"title": section.title, "figures": [], "tables": [], "headlines": []}
     return {
         "id": section.script,
         "entry": entry,
@@ -104,14 +108,16 @@ def _shown(folder: Path, section: Section, figures: Iterator[int], tables: Itera
 
 
 def _figure(folder: Path, figure: dict[str, Any], number: int) -> ShownFigure:
-    content = base64.b64encode((folder / figure["file"]).read_bytes()).decode("ascii")
-    return ShownFigure(
-        number, figure["caption"], figure["svg"], figure["alt"], f"data:image/png;base64,{content}"
-    )
+    content = (folder / figure["file"]).read_bytes()
+    uri = "data:image/png;base64," + base64.b64encode(content).decode("ascii")
+    pixels = int.from_bytes(content[16:20], "big")  # width in a PNG's header
+    width = round(pixels / FIGURE_DPI * PIXELS_PER_INCH)
+    return ShownFigure(number, figure["caption"], figure["svg"], figure["alt"], uri, width)
 
 
 def _table(folder: Path, table: dict[str, Any], number: int) -> ShownTable:
-    raw = pd.read_csv(folder / table["file"], keep_default_na=False, na_values=[""])
+    types = str if table["is_text"] else None
+    raw = pd.read_csv(folder / table["file"], keep_default_na=False, na_values=[""], dtype=types)
     shown = for_reading(raw.head(LONGEST_TABLE))
     return ShownTable(
         number=number,

@@ -35,6 +35,11 @@ class ScriptCase:
         return self.path.stem
 
     @property
+    def title(self) -> str:
+        """The study's title as far as the name of the script tells it."""
+        return self.case_id[3:].replace("_", " ").capitalize()
+
+    @property
     def entry(self) -> Path:
         """Where the script leaves its manifest entry."""
         return self.request.out / self.case_id / ENTRY
@@ -59,7 +64,9 @@ def make_report(request: Request, *, jobs: int = 1, scripts: Sequence[Path] | No
         case.entry.unlink(missing_ok=True)
     outcomes = map_cases(run_case, cases, jobs=jobs, label="analyses")
     sections = [
-        Section(case.case_id, _read(case.entry), None if outcome.succeeded else str(outcome.reason))
+        Section(
+            case.case_id, case.title, _read(case.entry), None if outcome.succeeded else str(outcome.reason)
+        )
         for case, outcome in zip(cases, outcomes, strict=True)
     ]
     sources = describe_sources(request)

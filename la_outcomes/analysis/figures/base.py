@@ -21,6 +21,7 @@ from la_outcomes.shards import atomic_path
 
 COLUMN_INCHES = 3.5
 PAGE_INCHES = 7.2
+FIGURE_DPI = 300
 GREY = "#666666"
 _VOLUME_TICKS = (0, 1, 3, 10, 30, 100, 300)
 
@@ -61,7 +62,7 @@ def save_figure(figure: Figure, stem: Path, *, simulated: bool) -> None:
             figure.text(0.995, 0.006, "Simulated data", ha="right", va="bottom", fontsize=6, color=GREY)
         for suffix, metadata in ((".png", {"Software": None}), (".svg", {"Date": None, "Creator": None})):
             with atomic_path(stem.with_name(stem.name + suffix)) as temporary:
-                figure.savefig(temporary, metadata=metadata)
+                figure.savefig(temporary, metadata=metadata, dpi=FIGURE_DPI)
 
 
 def _settle(figure: Figure) -> None:

@@ -13,6 +13,7 @@ from la_outcomes.analysis.outputs import Outputs
 from la_outcomes.analysis.studies.accuracy import Comparison, agreement_row, both_known, cohorts_of
 from la_outcomes.analysis.tables import interval
 
+_DIFFERENCES = ("bias", "limits", "ratio", "mean", "sd")
 _STATISTICS = {"ccc": None, "pearson_r": None, "spearman_rho": None, "slope": None, "bias_ml": "mL"}
 
 
@@ -45,8 +46,16 @@ def compare(outputs: Outputs, pairs: pd.DataFrame, comparison: Comparison) -> li
     return rows
 
 
-def record_agreement(outputs: Outputs, rows: Sequence[Mapping[str, Any]]) -> None:
-    """One result a statistic, comparison and cohort; the external test leads."""
+def write_agreement(outputs: Outputs, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Two tables, and one result a statistic, comparison and cohort; the external test leads."""
+    table = pd.DataFrame(rows)
+    n = int(table.groupby("comparison")["n"].sum().max())
+    named = ["comparison", "cohort", "n"]
+    of_differences = [str(name) for name in table if str(name).startswith(_DIFFERENCES)]
+    said = "Agreement of volumes by cohort; slope of the first volume on the second"
+    outputs.table("agreement", table.drop(columns=of_differences), said, n=n)
+    said = "Differences of volumes by cohort: bias and 95 % limits in mL and as ratios of (mL + 1)"
+    outputs.table("differences", table[[*named, *of_differences]], said, n=n)
     for row in rows:
         for statistic, unit in _STATISTICS.items():
             outputs.result(
@@ -55,8 +64,10 @@ def record_agreement(outputs: Outputs, rows: Sequence[Mapping[str, Any]]) -> Non
             )  # fmt: skip
         if row["cohort"] == "external test":
             ccc, r = _in_words(row, "ccc"), _in_words(row, "pearson_r")
-            slope, n = f"{row['slope']:.2f}", f"{row['n']:,}"
-            outputs.headline(f"External test, {row['comparison']}: CCC {ccc}, r {r}, slope {slope}, n = {n}.")
+            slope, pairs = f"{row['slope']:.2f}", f"{row['n']:,}"
+            outputs.headline(
+                f"External test, {row['comparison']}: CCC {ccc}, r {r}, slope {slope}, n = {pairs}."
+            )
 
 
 def _in_words(row: Mapping[str, Any], statistic: str) -> str:
