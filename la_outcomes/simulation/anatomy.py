@@ -166,7 +166,9 @@ def _from_labels(path: Path, name: str) -> Anatomy:
         raise InputError(f"the label map lacks FreeSurfer labels {missing}", where=path)
     labels = _with_neck(labels[_head_box(labels)])
     tissue = _clean(_to_tissue(labels))
+    side = np.isin(labels, (2, 3)) * np.int8(1) + np.isin(labels, (41, 42)) * np.int8(2)
     affine = centred_affine(tissue)
+    tissue = smooth_vault(add_falx(tissue, side), int(-affine[2, 3]))
     return Anatomy(name, tissue, np.isin(labels, _LESION_LABELS), affine, _fit_mni(labels, affine))
 
 
@@ -221,6 +223,34 @@ def add_fat(tissue: LabelArray) -> LabelArray:
     eyes = is_tissue(tissue, (Tissue.GLOBE, Tissue.ORBIT)).astype(np.float32)
     eyes = ndimage.gaussian_filter(eyes, 6.0, truncate=3)
     return np.where((tissue == Tissue.MUSCLE) & ((skin > 0.10) | (eyes > 0.08)), np.uint8(Tissue.FAT), tissue)
+
+
+def add_falx(tissue: LabelArray, side: npt.NDArray[np.int8]) -> LabelArray:
+    """Turn the fluid midway between the hemispheres into dura (as bright as blood).
+
+    ``side``: 1 in the left cerebral hemisphere, 2 in the right, 0 elsewhere.
+    """
+    middle = int(np.argwhere(side == 1)[:, 0].max() + np.argwhere(side == 2)[:, 0].min()) // 2
+    slab = slice(max(middle - 16, 0), middle + 17)
+    left, right = (ndimage.distance_transform_edt(side[slab] != one) for one in (1, 2))
+    sheet = (np.abs(left - right) <= 1.0) & (left + right < 12) & (tissue[slab] == Tissue.CSF)
+    result = tissue.copy()
+    result[slab][sheet] = Tissue.VESSEL
+    return result
+
+
+def smooth_vault(tissue: LabelArray, from_slice: int) -> LabelArray:
+    """Even out the skull's outer surface above a slice, where labels step from voxel to voxel."""
+    part = tissue[:, :, from_slice:]
+    inside = ~is_tissue(part, (Tissue.AIR, Tissue.SKIN, Tissue.FAT, Tissue.MUSCLE))
+    smooth = ndimage.gaussian_filter(inside.astype(np.float32), 2.0, truncate=2) > 0.5
+    result = tissue.copy()
+    part = result[:, :, from_slice:]
+    bone = is_tissue(part, (Tissue.CORTICAL_BONE, Tissue.CANCELLOUS_BONE))
+    soft = is_tissue(part, (Tissue.MUSCLE, Tissue.FAT))
+    part[bone & ~smooth] = Tissue.MUSCLE
+    part[soft & smooth] = Tissue.CORTICAL_BONE
+    return result
 
 
 def centred_affine(tissue: LabelArray) -> npt.NDArray[np.float64]:

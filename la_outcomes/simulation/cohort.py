@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from la_outcomes.dictionary import load_dictionary
@@ -15,6 +16,7 @@ from la_outcomes.provenance import Run
 from la_outcomes.shards import Rows, atomic_path, read_shard, shard_path
 from la_outcomes.simulation.anatomy import list_anatomies
 from la_outcomes.simulation.clinical import ClinicalSimulation, simulate_clinical
+from la_outcomes.simulation.fields import drawn as normal
 from la_outcomes.simulation.fields import stream
 from la_outcomes.simulation.infarcts import list_infarcts
 from la_outcomes.simulation.parameters import Parameters, load_parameters
@@ -181,7 +183,7 @@ def _case(
     rng = stream(seed, str(drawn["patient_id"]), "anatomy")
     return PatientCase(
         out_dir=out_dir,
-        patient=_specification(drawn, parameters["image"]),
+        patient=_specification(drawn, seed, parameters["image"]),
         seed=seed,
         has_flair=bool(drawn["mri_selected"]),
         anatomy=names[int(rng.integers(len(names)))],
@@ -193,7 +195,14 @@ def _case(
     )
 
 
-def _specification(drawn: Mapping[str, Any], image: Mapping[str, Any]) -> PatientSpec:
+def _old_infarct_ml(drawn: Mapping[str, Any], seed: int, model: Mapping[str, Any]) -> float:
+    """Volume of an earlier infarct, which some patients with a prior stroke have."""
+    rng = stream(seed, str(drawn["patient_id"]), "old infarct volume")
+    present = bool(drawn["prior_stroke"]) and rng.random() < model["probability_with_prior_stroke"]
+    return float(np.exp(normal(model["ln_ml"], rng))) if present else 0.0
+
+
+def _specification(drawn: Mapping[str, Any], seed: int, image: Mapping[str, Any]) -> PatientSpec:
     """The head and scans that the clinical simulation asks for."""
     preset = image["presets"][image["preset"]]
     hours = float(drawn["onset_to_ct_hours"])
@@ -206,6 +215,7 @@ def _specification(drawn: Mapping[str, Any], image: Mapping[str, Any]) -> Patien
         visible_volume_ml=float(drawn["visible_la_volume_ml"]),
         infarct_volume_ml=float(drawn["infarct_volume_ml"]),
         hours_from_onset=hours,
+        old_infarct_volume_ml=_old_infarct_ml(drawn, seed, image["infarct"]["old"]),
         infarct_on_flair=at_flair > image["infarct"]["flair_positive_hours"],
         icv_ml=float(drawn["icv_ml"]),
         ct=CtSettings(

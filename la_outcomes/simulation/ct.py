@@ -10,10 +10,10 @@ from scipy import fft, ndimage
 
 from la_outcomes.errors import InputError
 from la_outcomes.imaging.geometry import Image
-from la_outcomes.simulation.anatomy import Tissue, is_tissue
+from la_outcomes.simulation.anatomy import PARENCHYMA, Tissue, is_tissue
 from la_outcomes.simulation.fields import FloatArray, drawn, smooth_field
 from la_outcomes.simulation.head import Head
-from la_outcomes.simulation.lesions import WhiteMatterLesions
+from la_outcomes.simulation.lesions import Lesions
 from la_outcomes.simulation.patient import CtSettings, PatientSpec
 from la_outcomes.simulation.sampling import (
     Grid,
@@ -32,27 +32,35 @@ _HU_RANGE = (-1024, 3071)
 
 
 def head_hu(
-    head: Head,
-    wmh: WhiteMatterLesions,
-    infarct: FloatArray,
-    patient: PatientSpec,
-    rng: np.random.Generator,
-    image: dict[str, Any],
+    head: Head, lesions: Lesions, patient: PatientSpec, rng: np.random.Generator, image: dict[str, Any]
 ) -> FloatArray:
     """Hounsfield units of the head's voxels before the scanner: tissues, lesions, soft edges.
 
-    ``infarct``: share of each voxel, 0..1, as it shows on CT. Source of each value: ``parameters.yaml``.
+    ``lesions`` as they show on CT. Source of each value: ``parameters.yaml``.
     """
     model = image["ct"]
+    values = {name: drawn(model["hu"][name], rng) for name in ("LA", "acute_infarct", "old_infarct")}
     table = _tissue_hu(patient.ct.kvp, rng, model)
-    hu = table[head.tissue]
-    brain = is_tissue(head.tissue, (Tissue.CORTEX, Tissue.DEEP_GREY, Tissue.WHITE, Tissue.BRAINSTEM))
-    texture = smooth_field(hu.shape, 12.0, rng) * np.float32(model["texture_sd_hu"])
-    hu = ndimage.gaussian_filter(hu + texture * brain, image["head"]["soft_edge_mm"], truncate=3)
+    texture = smooth_field(head.tissue.shape, 12.0, rng)
+    hu = table[head.tissue] + texture * _texture_sd(model)[head.tissue]
+    hu = ndimage.gaussian_filter(hu, image["head"]["soft_edge_mm"], truncate=3)
     contrast = np.float32(model["kvp_factor"][int(patient.ct.kvp)])
-    hu += np.minimum(drawn(model["hu"]["LA"], rng) * contrast - hu, 0) * wmh.visible
-    hu += np.minimum(_infarct_hu(patient, hu, rng, image) - hu, 0) * infarct
+    developed = 1 - np.exp(-patient.hours_from_onset / image["infarct"]["acute_tau_hours"])
+    for value, share in (
+        (values["LA"] * contrast, lesions.wmh.visible),
+        (values["acute_infarct"], lesions.infarct * np.float32(developed)),
+        (values["old_infarct"], lesions.old_infarct),
+    ):
+        hu += np.minimum(np.float32(value) - hu, 0) * share
     return np.asarray(hu, dtype=np.float32)
+
+
+def _texture_sd(model: dict[str, Any]) -> FloatArray:
+    """SD (HU) of the slow variation within each ``Tissue``."""
+    table = np.zeros(len(Tissue), dtype=np.float32)
+    table[list(PARENCHYMA)] = model["texture_sd_hu"]["brain"]
+    table[Tissue.MUSCLE] = model["texture_sd_hu"]["muscle"]
+    return table
 
 
 def _tissue_hu(kvp: float, rng: np.random.Generator, model: dict[str, Any]) -> FloatArray:
@@ -60,21 +68,11 @@ def _tissue_hu(kvp: float, rng: np.random.Generator, model: dict[str, Any]) -> F
     if int(kvp) not in model["kvp_factor"]:
         raise InputError(f"no contrast is known for {kvp:g} kV", hint=f"one of {list(model['kvp_factor'])}")
     table = np.array([drawn(model["hu"][tissue.name], rng) for tissue in Tissue], dtype=np.float32)
+    for name, chance in model["calcified"].items():
+        value = drawn(chance["hu"], rng)
+        if rng.random() < chance["probability"]:
+            table[Tissue[name]] = value
     return np.where(table > 0, table * np.float32(model["kvp_factor"][int(kvp)]), table)
-
-
-def _infarct_hu(
-    patient: PatientSpec, hu: FloatArray, rng: np.random.Generator, image: dict[str, Any]
-) -> FloatArray:
-    """HU an infarct tends to: acute ones fall with the hours, old ones are near water."""
-    acute = drawn(image["ct"]["hu"]["acute_infarct"], rng)
-    old = drawn(image["ct"]["hu"]["old_infarct"], rng)
-    if patient.infarct_age == "old":
-        return np.full(hu.shape, old, dtype=np.float32)
-    if patient.infarct_age == "subacute":
-        return np.full(hu.shape, (acute + old) / 2, dtype=np.float32)
-    developed = 1 - np.exp(-patient.hours_from_onset / image["infarct"]["acute_tau_hours"])
-    return np.asarray(hu + (acute - hu) * np.float32(developed), dtype=np.float32)
 
 
 def ct_grid(head: Head, settings: CtSettings, rng: np.random.Generator, model: dict[str, Any]) -> Grid:
@@ -116,6 +114,8 @@ def scan_ct(
     vendor = model["vendors"][settings.manufacturer]
     data = sample(hu, head.affine, grid, step_mm=model["step_mm"], outside=AIR_HU)
     pixel = float(grid.affine[0, 0])
+    _move(data, pixel, rng, model["motion"])
+    _add_headrest(data, pixel, rng, model["headrest"])
     bone = np.clip(data - _BONE_STARTS_HU, 0, 1200) / np.float32(1200)
     data += _hardening(bone, pixel, rng, model)
     data += np.float32(vendor["hu_offset"]) * (data > -200)
@@ -124,6 +124,31 @@ def scan_ct(
     data += _noise(data, bone, settings, pixel, rng, model)
     _outside_circle(data)
     return Image(np.clip(np.rint(data), *_HU_RANGE).astype(np.int16), grid.affine)
+
+
+def _move(data: FloatArray, pixel: float, rng: np.random.Generator, model: dict[str, Any]) -> None:
+    """Some patients move during some slices: each of these is the mean of two positions."""
+    moves = rng.random() < model["probability"]
+    fewest, most = model["slices"]
+    nearest, farthest = model["shift_mm"]
+    count = int(rng.integers(fewest, most + 1))
+    first = int(rng.integers(max(data.shape[2] - count, 1)))
+    for index in range(first, min(first + count, data.shape[2])) if moves else ():
+        shift = rng.uniform(nearest, farthest, size=2) * rng.choice([-1, 1], size=2) / pixel
+        moved = ndimage.shift(data[:, :, index], shift, order=1, mode="nearest")
+        data[:, :, index] = (data[:, :, index] + moved) / 2
+
+
+def _add_headrest(data: FloatArray, pixel: float, rng: np.random.Generator, model: dict[str, Any]) -> None:
+    """A thin shell of plastic behind the head, where there is only air."""
+    present = rng.random() < model["probability"]
+    radius = rng.uniform(*model["radius_mm"])
+    if not present:
+        return
+    x, y = ((np.arange(n) - (n - 1) / 2) * pixel for n in data.shape[:2])
+    distance = np.abs(np.hypot(x[:, None], y[None, :] + 6) - radius)
+    shell = (distance < model["thickness_mm"] / 2) & (y[None, :] < -30)
+    data[shell] = np.where(data[shell] < -900, np.float32(model["hu"]), data[shell])
 
 
 def _hardening(bone: FloatArray, pixel: float, rng: np.random.Generator, model: dict[str, Any]) -> FloatArray:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from scipy import ndimage
+from scipy import fft, ndimage
 
 from la_outcomes.imaging.geometry import Image
 from la_outcomes.simulation.anatomy import INTRACRANIAL, Tissue, is_tissue
@@ -18,7 +18,7 @@ from la_outcomes.simulation.fields import (
     smooth_field,
 )
 from la_outcomes.simulation.head import Head
-from la_outcomes.simulation.lesions import WhiteMatterLesions
+from la_outcomes.simulation.lesions import Lesions
 from la_outcomes.simulation.patient import FlairSettings, PatientSpec
 from la_outcomes.simulation.sampling import (
     Grid,
@@ -31,14 +31,9 @@ from la_outcomes.simulation.sampling import (
 
 
 def head_signal(
-    head: Head,
-    wmh: WhiteMatterLesions,
-    infarct: FloatArray,
-    patient: PatientSpec,
-    rng: np.random.Generator,
-    image: dict[str, Any],
+    head: Head, lesions: Lesions, patient: PatientSpec, rng: np.random.Generator, image: dict[str, Any]
 ) -> FloatArray:
-    """FLAIR signal of the head's voxels, white matter = 1, before the scanner."""
+    """FLAIR signal of the head's voxels, white matter = 1, before the scanner; ``lesions`` as they show."""
     model = image["flair"]
     spread = 1 + model["signal_sd"] * rng.standard_normal(len(Tissue))
     table = np.array([model["signal"][tissue.name] for tissue in Tissue]) * spread
@@ -46,11 +41,23 @@ def head_signal(
     if not patient.flair.has_skull:
         signal[~is_tissue(head.tissue, INTRACRANIAL)] = 0
     signal *= 1 + np.float32(model["texture_sd"]) * smooth_field(signal.shape, 8.0, rng)
+    signal += _flow(head, rng, model["flow"])
     signal = ndimage.gaussian_filter(signal, image["head"]["soft_edge_mm"], truncate=3)
     signal += _ependyma(head, float(model["ependyma"]))
-    signal += (np.float32(drawn(model["wmh"], rng)) - signal) * wmh.tissue
-    signal += (_infarct_signal(patient, infarct, rng, model) - signal) * infarct
+    signal += (np.float32(drawn(model["wmh"], rng)) - signal) * lesions.wmh.tissue
+    signal += (np.float32(drawn(model["acute_infarct"], rng)) - signal) * lesions.infarct
+    signal += (_old_infarct_signal(lesions.old_infarct, model) - signal) * lesions.old_infarct
     return np.asarray(signal, dtype=np.float32)
+
+
+def _flow(head: Head, rng: np.random.Generator, model: dict[str, Any]) -> FloatArray:
+    """Fluid that moved and so was not suppressed: bright clouds in the ventricles and cisterns."""
+    height = drawn(model["height"], rng)
+    if rng.random() >= model["probability"]:
+        return np.zeros(head.tissue.shape, dtype=np.float32)
+    clouds = smooth_field(head.tissue.shape, model["control_mm"], rng)
+    fluid = is_tissue(head.tissue, (Tissue.VENTRICLE, Tissue.CSF))
+    return np.clip(clouds - 1, 0, 1) * fluid * np.float32(height)
 
 
 def _ependyma(head: Head, height: float) -> FloatArray:
@@ -63,18 +70,11 @@ def _ependyma(head: Head, height: float) -> FloatArray:
     return rim
 
 
-def _infarct_signal(
-    patient: PatientSpec, infarct: FloatArray, rng: np.random.Generator, model: dict[str, Any]
-) -> FloatArray:
-    """Bright while fresh; a dark cavity with a bright rim once old."""
-    bright = np.float32(drawn(model["acute_infarct"], rng))
-    if patient.infarct_age != "old":
-        return np.full(infarct.shape, bright, dtype=np.float32)
-    depth = ndimage.gaussian_filter(infarct, 2.5, truncate=2)
-    core = np.clip((depth - 0.75) / 0.2, 0, 1)
-    return np.asarray(
-        model["old_infarct_rim"] * (1 - core) + model["old_infarct_core"] * core, dtype=np.float32
-    )
+def _old_infarct_signal(share: FloatArray, model: dict[str, Any]) -> FloatArray:
+    """A dark cavity with a bright rim."""
+    core = np.clip((ndimage.gaussian_filter(share, 2.5, truncate=2) - 0.75) / 0.2, 0, 1)
+    rim, cavity = np.float32(model["old_infarct_rim"]), np.float32(model["old_infarct_core"])
+    return np.asarray(rim + (cavity - rim) * core, dtype=np.float32)
 
 
 def flair_grid(head: Head, settings: FlairSettings, rng: np.random.Generator, model: dict[str, Any]) -> Grid:
@@ -98,12 +98,21 @@ def scan_flair(
     pixel = float(np.linalg.norm(grid.affine[:3, 0]))
     sigma = model["psf_mm"] / pixel
     data = ndimage.gaussian_filter(data, (sigma, sigma, 0), truncate=3)
+    data = _ring(data, float(model["gibbs_cutoff"]))
     data *= _coil_shading(grid, rng, model["bias"])
     noise = np.float32(drawn(model["noise"], rng))
     real = data + noise * rng.standard_normal(data.shape, dtype=np.float32)
     imaginary = noise * rng.standard_normal(data.shape, dtype=np.float32)
     scale = np.float32(drawn(model["white_matter_signal"], rng))
     return Image(np.rint(np.hypot(real, imaginary) * scale).astype(np.int16), grid.affine)
+
+
+def _ring(data: FloatArray, cutoff: float) -> FloatArray:
+    """Cut the in-plane spatial frequencies above ``cutoff`` x Nyquist: Gibbs ringing beside sharp edges."""
+    spectrum = fft.rfft2(data, axes=(0, 1))
+    spectrum[np.abs(fft.fftfreq(data.shape[0])) > cutoff / 2] = 0
+    spectrum[:, fft.rfftfreq(data.shape[1]) > cutoff / 2] = 0
+    return np.asarray(fft.irfft2(spectrum, s=data.shape[:2], axes=(0, 1)), dtype=np.float32)
 
 
 def _coil_shading(grid: Grid, rng: np.random.Generator, model: dict[str, Any]) -> FloatArray:

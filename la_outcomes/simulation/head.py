@@ -18,6 +18,7 @@ from la_outcomes.simulation.anatomy import (
     Tissue,
     is_tissue,
 )
+from la_outcomes.simulation.distractors import add_distractors
 from la_outcomes.simulation.fields import FloatArray, bounding_box, linear_basis, separable, smooth_field
 from la_outcomes.simulation.patient import PatientSpec
 
@@ -58,6 +59,7 @@ def build_head(
     tissue = _widen_sulci(tissue, _by_age(model["atrophy"], patient.age_years, rng))
     if rng.random() < model["plexus_probability"]:
         tissue = _add_plexus(tissue)
+    tissue = add_distractors(tissue, patient.age_years, rng, model["distractors"])
     brain = _volume(tissue, INTRACRANIAL) - _volume(tissue, (Tissue.CSF, Tissue.VENTRICLE, Tissue.PLEXUS))
     mni_affine = np.diag([*scale, 1.0]) @ anatomy.mni_affine
     return Head(tissue, prior, affine, mni_affine, _volume(tissue, INTRACRANIAL), brain)

@@ -48,6 +48,30 @@ class WhiteMatterLesions:
         return float(self.visible.sum(dtype=np.float64)) / 1000.0
 
 
+@dataclass(frozen=True, eq=False)
+class Lesions:
+    """WMH, the infarct at hand and an old one: soft maps that share no voxel (shares, sum at most 1)."""
+
+    wmh: WhiteMatterLesions
+    infarct: FloatArray
+    old_infarct: FloatArray
+
+    @property
+    def infarct_volume_ml(self) -> float:
+        """Native volume of the infarct at hand."""
+        return float(self.infarct.sum(dtype=np.float64)) / 1000.0
+
+    @property
+    def old_infarct_volume_ml(self) -> float:
+        """Native volume of the earlier infarct."""
+        return float(self.old_infarct.sum(dtype=np.float64)) / 1000.0
+
+    @property
+    def any_infarct(self) -> FloatArray:
+        """Both infarcts together: what must not be taken for WMH."""
+        return self.infarct + self.old_infarct
+
+
 def grow_wmh(
     head: Head,
     volume_ml: float,

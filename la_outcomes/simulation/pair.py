@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,7 +14,7 @@ from la_outcomes.simulation.fields import FloatArray, stream
 from la_outcomes.simulation.flair import flair_grid, head_signal, scan_flair
 from la_outcomes.simulation.head import Head, build_head
 from la_outcomes.simulation.infarcts import draw_infarct
-from la_outcomes.simulation.lesions import WhiteMatterLesions, grow_wmh
+from la_outcomes.simulation.lesions import Lesions, grow_wmh
 from la_outcomes.simulation.parameters import Parameters, load_parameters
 from la_outcomes.simulation.patient import PatientSpec
 from la_outcomes.simulation.sampling import Grid, Matrix, sample_share, to_itk
@@ -30,17 +30,15 @@ class DrawnPatient:
     patient: PatientSpec
     seed: int
     head: Head
-    wmh: WhiteMatterLesions
-    infarct: FloatArray
-
-    @property
-    def infarct_volume_ml(self) -> float:
-        """Native volume of the infarct, whether or not a scan shows it."""
-        return float(self.infarct.sum(dtype=np.float64)) / 1000.0
+    lesions: Lesions
 
     def stream(self, part: str) -> np.random.Generator:
         """Random numbers of one part of this patient."""
         return stream(self.seed, self.patient.patient_id, part)
+
+    def seen(self, *, infarct: bool) -> Lesions:
+        """The lesions as a scan shows them: with the infarct at hand or without it."""
+        return self.lesions if infarct else replace(self.lesions, infarct=0 * self.lesions.infarct)
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,7 +67,8 @@ class SimulatedPair:
     """A CT and a FLAIR of one head.
 
     ``ct``, ``flair``: int16. Truth as soft maps (share of a voxel, 0..1): ``visible_ct``, ``tissue_ct``,
-    ``infarct_ct`` on the CT's grid, ``wmh_flair``, ``infarct_flair`` on the FLAIR's. Volumes in mL are
+    ``infarct_ct`` on the CT's grid, ``wmh_flair``, ``infarct_flair`` on the FLAIR's; the infarct maps hold
+    old infarcts too. Volumes in mL are
     those of the drawn head at 1 mm, which the maps repeat up to sampling. ``ct_to_flair``: CT points (LPS
     mm) to FLAIR points, exact. ``head`` and the 4x4 poses (scanner RAS mm to head RAS mm) are for tests.
     """
@@ -85,6 +84,7 @@ class SimulatedPair:
     tissue_volume_ml: float
     visible_la_volume_ml: float
     infarct_volume_ml: float
+    old_infarct_volume_ml: float
     head: Head
     ct_pose: Matrix
     flair_pose: Matrix
@@ -125,8 +125,10 @@ def simulate_pair(
         visible_ct=ct.visible, tissue_ct=ct.tissue, infarct_ct=ct.infarct,
         wmh_flair=flair.wmh, infarct_flair=flair.infarct,
         ct_to_flair=ct_to_flair(ct, flair),
-        tissue_volume_ml=drawn.wmh.tissue_volume_ml, visible_la_volume_ml=drawn.wmh.visible_volume_ml,
-        infarct_volume_ml=drawn.infarct_volume_ml,
+        tissue_volume_ml=drawn.lesions.wmh.tissue_volume_ml,
+        visible_la_volume_ml=drawn.lesions.wmh.visible_volume_ml,
+        infarct_volume_ml=drawn.lesions.infarct_volume_ml,
+        old_infarct_volume_ml=drawn.lesions.old_infarct_volume_ml,
         head=drawn.head, ct_pose=ct.pose, flair_pose=flair.pose,
     )  # fmt: skip
 
@@ -138,22 +140,24 @@ def draw_patient(anatomy: Anatomy, patient: PatientSpec, seed: int, image: dict[
         return stream(seed, patient.patient_id, name)
 
     head = build_head(anatomy, patient, part("head"), image["head"])
-    infarct = draw_infarct(
-        head, patient.infarct_volume_ml, patient.infarct_mask, part("infarct"), image["infarct"]
-    )
-    wmh = grow_wmh(head, patient.tissue_volume_ml, patient.visible_volume_ml, infarct, part("wmh"), image)
-    return DrawnPatient(patient, seed, head, wmh, infarct)
+    model = image["infarct"]
+    infarct = draw_infarct(head, patient.infarct_volume_ml, patient.infarct_mask, part("infarct"), model)
+    old = draw_infarct(head, patient.old_infarct_volume_ml, None, part("old infarct"), model)
+    old *= 1 - infarct
+    lost = infarct + old
+    wmh = grow_wmh(head, patient.tissue_volume_ml, patient.visible_volume_ml, lost, part("wmh"), image)
+    return DrawnPatient(patient, seed, head, Lesions(wmh, infarct, old))
 
 
 def take_ct(drawn: DrawnPatient, image: dict[str, Any]) -> CtScan:
     """The CT of a drawn patient as ``patient.ct`` asks."""
     patient, head, model = drawn.patient, drawn.head, image["ct"]
-    infarct = drawn.infarct * patient.infarct_on_ct
+    lesions = drawn.seen(infarct=patient.infarct_on_ct)
     grid = ct_grid(head, patient.ct, drawn.stream("ct position"), model)
-    hu = head_hu(head, drawn.wmh, infarct, patient, drawn.stream("ct tissue"), image)
+    hu = head_hu(head, lesions, patient, drawn.stream("ct tissue"), image)
     scan = scan_ct(hu, head, grid, patient.ct, drawn.stream("ct scan"), model)
     step = float(model["step_mm"])
-    maps = (drawn.wmh.visible, drawn.wmh.tissue, infarct)
+    maps = (lesions.wmh.visible, lesions.wmh.tissue, lesions.any_infarct)
     visible, tissue, lost = (_seen(values, head, grid, step) for values in maps)
     return CtScan(scan, visible, tissue, lost, grid.pose)
 
@@ -161,12 +165,12 @@ def take_ct(drawn: DrawnPatient, image: dict[str, Any]) -> CtScan:
 def take_flair(drawn: DrawnPatient, image: dict[str, Any]) -> FlairScan:
     """The FLAIR of a drawn patient as ``patient.flair`` asks."""
     patient, head, model = drawn.patient, drawn.head, image["flair"]
-    infarct = drawn.infarct * patient.infarct_on_flair
+    lesions = drawn.seen(infarct=patient.infarct_on_flair)
     grid = flair_grid(head, patient.flair, drawn.stream("flair position"), model)
-    signal = head_signal(head, drawn.wmh, infarct, patient, drawn.stream("flair tissue"), image)
+    signal = head_signal(head, lesions, patient, drawn.stream("flair tissue"), image)
     scan = scan_flair(signal, head, grid, drawn.stream("flair scan"), model)
     step = float(model["step_mm"])
-    wmh, lost = (_seen(values, head, grid, step) for values in (drawn.wmh.tissue, infarct))
+    wmh, lost = (_seen(values, head, grid, step) for values in (lesions.wmh.tissue, lesions.any_infarct))
     return FlairScan(scan, wmh, lost, grid.pose)
 
 

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
 
 from la_outcomes.errors import InputError
-
-InfarctAge = Literal["acute", "subacute", "old"]
 
 
 @dataclass(frozen=True)
@@ -38,9 +35,10 @@ class PatientSpec:
     """One head to draw.
 
     ``tissue_volume_ml``: all WMH. ``visible_volume_ml``: of it what leaves contrast on CT (None: drawn).
-    ``infarct_volume_ml``: native. ``icv_ml``: intracranial volume the head is scaled to before it is bent,
-    which moves it by some percent (None: as the anatomy). ``infarct_mask``: path of a mask in MNI152 space
-    to carry in (None: a modelled infarct).
+    ``infarct_volume_ml``: native, of the stroke at hand, which is ``hours_from_onset`` old at the CT;
+    ``old_infarct_volume_ml``: of an earlier one. ``icv_ml``: intracranial volume the head is scaled to
+    before it is bent, which moves it by some percent (None: as the anatomy). ``infarct_mask``: path of a
+    mask in MNI152 space to carry in (None: a modelled infarct).
     """
 
     patient_id: str = "patient"
@@ -48,11 +46,11 @@ class PatientSpec:
     tissue_volume_ml: float = 10.0
     visible_volume_ml: float | None = None
     infarct_volume_ml: float = 0.0
-    infarct_age: InfarctAge = "acute"
     hours_from_onset: float = 24.0
     infarct_on_ct: bool = True
     infarct_on_flair: bool = True
     infarct_mask: str | None = None
+    old_infarct_volume_ml: float = 0.0
     icv_ml: float | None = None
     ct: CtSettings = field(default_factory=CtSettings)
     flair: FlairSettings = field(default_factory=FlairSettings)

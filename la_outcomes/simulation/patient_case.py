@@ -122,9 +122,9 @@ def _final_rows(case: PatientCase, drawn: DrawnPatient, ct: CtScan, flair: Flair
             row["pixel_spacing_mm"] = round(float(scan.image.spacing_mm[0]), 4)
     rows["simulation_truth"][0] |= {
         "anatomy": case.anatomy,
-        "tissue_volume_ml": drawn.wmh.tissue_volume_ml,
-        "visible_la_volume_ml": drawn.wmh.visible_volume_ml,
-        "infarct_volume_ml": drawn.infarct_volume_ml,
+        "tissue_volume_ml": drawn.lesions.wmh.tissue_volume_ml,
+        "visible_la_volume_ml": drawn.lesions.wmh.visible_volume_ml,
+        "infarct_volume_ml": drawn.lesions.infarct_volume_ml,
     }
     for table in ("simulation_truth", "clinical", "outcomes", "fazekas_ratings"):
         for row in rows[table]:

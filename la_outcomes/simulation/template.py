@@ -16,6 +16,7 @@ from la_outcomes.simulation.anatomy import (
     BoolArray,
     LabelArray,
     Tissue,
+    add_falx,
     add_fat,
     centred_affine,
 )
@@ -46,7 +47,8 @@ def template_anatomy() -> Anatomy:
     (t1, grey, white, mask), to_mni = _cropped_maps()
     position = _mni_position(mask.shape, to_mni)
     tissue = _tissues_of_brain(t1, grey, white, mask > 0.5, position)
-    tissue = _add_face(_add_shells(tissue, mask > 0.5), position)
+    side = np.where(position[0] < 0, np.int8(1), np.int8(2)) * (tissue == Tissue.CORTEX)
+    tissue = add_falx(_add_face(_add_shells(tissue, mask > 0.5), position), side * (position[2] > -10))
     tissue = add_fat(tissue)
     affine = centred_affine(tissue)
     no_prior = np.zeros(tissue.shape, dtype=bool)

@@ -52,7 +52,6 @@ def test_the_truth_in_the_shard_is_what_the_masks_hold(folder: Path) -> None:
             ("truth_tissue_ct", "tissue_volume_ml"),
             ("truth_visible_ct", "visible_la_volume_ml"),
             ("truth_wmh_flair", "tissue_volume_ml"),
-            ("infarct_ct", "infarct_volume_ml"),
         ):
             image = read_image(images / f"{name}.nii.gz")
             assert volume_ml(image.data, image.affine) == pytest.approx(truth[column], rel=0.02, abs=0.01)

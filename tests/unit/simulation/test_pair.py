@@ -12,7 +12,7 @@ from la_outcomes.errors import InputError
 from la_outcomes.imaging.geometry import Image, volume_ml
 from la_outcomes.simulation.anatomy import Anatomy, Tissue
 from la_outcomes.simulation.ct import head_hu
-from la_outcomes.simulation.pair import SimulatedPair, draw_patient, simulate_pair, take_flair
+from la_outcomes.simulation.pair import DrawnPatient, SimulatedPair, draw_patient, simulate_pair, take_flair
 from la_outcomes.simulation.parameters import Parameters
 from la_outcomes.simulation.patient import CtSettings, FlairSettings, PatientSpec
 
@@ -94,32 +94,27 @@ def test_what_the_ct_is_like_does_not_change_the_head(
     assert other.ct.spacing_mm[2] < small_pair.ct.spacing_mm[2]
 
 
+def _hu(drawn: DrawnPatient, parameters: Parameters) -> np.ndarray:
+    return head_hu(drawn.head, drawn.lesions, drawn.patient, drawn.stream("ct tissue"), parameters["image"])
+
+
 def test_hounsfield_units_before_the_scanner_lie_in_the_design_s_ranges(
     phantom: Anatomy, image_parameters: Parameters
 ) -> None:
     """120 kV, no vendor's offset: medians over 8 patients of tissues away from their edges."""
-    found: dict[str, list[float]] = {
-        name: [] for name in ("white", "cortex", "ventricle", "LA", "infarct", "old")
-    }
+    kinds = {"white": Tissue.WHITE, "cortex": Tissue.CORTEX, "ventricle": Tissue.VENTRICLE}
+    found: dict[str, list[float]] = {name: [] for name in (*kinds, "LA", "infarct", "old")}
     for seed in range(8):
-        patient = PatientSpec(f"p{seed}", 70, 15.0, 12.0, 8.0, hours_from_onset=96.0)
+        patient = PatientSpec(f"p{seed}", 70, 15.0, 12.0, 8.0, 96.0, old_infarct_volume_ml=4.0)
         drawn = draw_patient(phantom, patient, seed, image_parameters["image"])
-        tissue, wmh, infarct = drawn.head.tissue, drawn.wmh, drawn.infarct
-        rng = drawn.stream("ct tissue")
-        hu = head_hu(drawn.head, wmh, infarct, patient, rng, image_parameters["image"])
-        clear = (wmh.visible == 0) & (infarct == 0)
-        for name, kind in (
-            ("white", Tissue.WHITE),
-            ("cortex", Tissue.CORTEX),
-            ("ventricle", Tissue.VENTRICLE),
-        ):
-            found[name].append(float(np.median(hu[ndimage.binary_erosion((tissue == kind) & clear)])))
-        found["LA"].append(float(np.median(hu[wmh.visible > 0.95])))
-        found["infarct"].append(float(np.median(hu[infarct > 0.99])))
-        aged = replace(patient, infarct_age="old")
-        rng = drawn.stream("ct tissue")
-        hu = head_hu(drawn.head, wmh, infarct, aged, rng, image_parameters["image"])
-        found["old"].append(float(np.median(hu[infarct > 0.99])))
+        hu, lesions = _hu(drawn, image_parameters), drawn.lesions
+        clear = (lesions.wmh.visible == 0) & (lesions.any_infarct == 0)
+        for name, kind in kinds.items():
+            inner = ndimage.binary_erosion((drawn.head.tissue == kind) & clear)
+            found[name].append(float(np.median(hu[inner])))
+        found["LA"].append(float(np.median(hu[lesions.wmh.visible > 0.95])))
+        found["infarct"].append(float(np.median(hu[lesions.infarct > 0.99])))
+        found["old"].append(float(np.median(hu[lesions.old_infarct > 0.99])))
     mean = {name: np.mean(values) for name, values in found.items()}
     assert 28 <= mean["white"] <= 31
     assert 35 <= mean["cortex"] <= 40
@@ -134,10 +129,29 @@ def test_an_infarct_darkens_with_the_hours(phantom: Anatomy, image_parameters: P
     for hours in (0.5, 6.0, 48.0):
         patient = PatientSpec("p", 70, 0.0, None, 20.0, hours_from_onset=hours)
         drawn = draw_patient(phantom, patient, 1, image_parameters["image"])
-        rng = drawn.stream("ct tissue")
-        hu = head_hu(drawn.head, drawn.wmh, drawn.infarct, patient, rng, image_parameters["image"])
-        values.append(float(hu[drawn.infarct > 0.9].mean()))
+        values.append(float(_hu(drawn, image_parameters)[drawn.lesions.infarct > 0.9].mean()))
     assert values[0] > values[1] + 2 > values[2] + 4
+
+
+def test_an_old_infarct_is_in_the_maps_and_not_in_the_infarct_s_volume(
+    phantom: Anatomy, small_patient: PatientSpec, image_parameters: Parameters
+) -> None:
+    with_old = replace(small_patient, old_infarct_volume_ml=5.0)
+    pair = simulate_pair(phantom, with_old, 3, image_parameters)
+    assert pair.infarct_volume_ml == pytest.approx(6.0, rel=1e-3)
+    both = volume_ml(pair.infarct_ct.data, pair.infarct_ct.affine)
+    assert both == pytest.approx(6.0 + pair.old_infarct_volume_ml, rel=0.02)
+    assert 2.5 < pair.old_infarct_volume_ml <= 5.001
+
+
+def test_an_infarct_that_a_scan_does_not_show_is_not_in_its_map(
+    phantom: Anatomy, small_patient: PatientSpec, image_parameters: Parameters
+) -> None:
+    hidden = replace(small_patient, infarct_on_ct=False)
+    pair = simulate_pair(phantom, hidden, 3, image_parameters)
+    assert pair.infarct_ct.data.sum() == 0
+    assert pair.infarct_flair.data.sum() > 0
+    assert pair.infarct_volume_ml == pytest.approx(6.0, rel=1e-3)
 
 
 def test_the_ct_looks_like_a_ct(small_pair: SimulatedPair) -> None:
