@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
 
 from la_outcomes.dictionary import load_dictionary
 
 _SHORT = {
     "age_years": "Age",
-    "sex": "Female sex",
+    "sex": "Sex",
+    "female": "Female sex",
+    "reperfusion": "Any reperfusion treatment",
+    "ln_infarct": "Infarct volume (as ln(mL + 1))",
+    "ln_infarct_mni": "Infarct volume in MNI space (as ln(mL + 1))",
     "hypertension": "Hypertension",
     "diabetes": "Diabetes",
     "hyperlipidaemia": "Hyperlipidaemia",
@@ -56,6 +61,12 @@ def unit(column: str) -> str | None:
 def label(column: str) -> str:
     """The name to print, without a unit; an unknown column keeps its own name."""
     return _SHORT.get(column, column.replace("_", " "))
+
+
+def in_words(columns: Sequence[str]) -> str:
+    """Several names to print, in a sentence: ``age, female sex, NIHSS``."""
+    printed = [label(column) for column in columns]
+    return ", ".join(name if name[1:2].isupper() else name[:1].lower() + name[1:] for name in printed)
 
 
 def label_with_unit(column: str) -> str:

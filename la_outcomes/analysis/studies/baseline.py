@@ -47,9 +47,8 @@ def baseline_variables(frame: pd.DataFrame, outcome: str) -> list[Variable]:
 
 
 def _printed(name: str, kind: Kind) -> str:
-    words = "Female sex" if name == "female" else label(name)
     if kind in ("yes", "levels"):
-        return f"{words}, n (%)"
+        return f"{label(name)}, n (%)"
     statistic = "mean (SD)" if kind == "mean" else "median [quartiles]"
     return f"{label_with_unit(name)}, {statistic}"
 
@@ -74,7 +73,7 @@ def missing_table(frame: pd.DataFrame, outcome: str) -> pd.DataFrame:
     absent = frame[names].isna()
     table = pd.DataFrame(
         {
-            "variable": ["Sex" if name == "female" else label(name) for name in names],
+            "variable": [label("sex" if name == "female" else name) for name in names],
             "missing": absent.sum().to_numpy(),
             "missing_percent": (100 * absent.mean()).round(1).to_numpy(),
         }

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from la_outcomes.analysis.figures.survival import StepCurve, event_figure
-from la_outcomes.analysis.names import label
+from la_outcomes.analysis.names import in_words, label
 from la_outcomes.analysis.outputs import Outputs
 from la_outcomes.analysis.studies.baseline import quintile_groups
 from la_outcomes.analysis.studies.common import Exposure
@@ -109,7 +109,7 @@ def hazards(
         outputs.result(
             "HR",
             row["hazard_ratio"],
-            specification=f"Cox, {row['specification']}: {', '.join(nested[row['specification']]) or 'none'}",
+            specification=f"Cox, {row['specification']}: {in_words(nested[row['specification']]) or 'none'}",
             n=row["n"],
             ci=(row["hazard_ratio_ci_low"], row["hazard_ratio_ci_high"]),
             p_value=row["p_value"],

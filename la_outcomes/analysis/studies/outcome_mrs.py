@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from la_outcomes.analysis.covariance import FewClustersWarning
+from la_outcomes.analysis.names import in_words
 from la_outcomes.analysis.ordinal import ProportionalOddsFit, fit_proportional_odds, likelihood_ratio
 from la_outcomes.analysis.results import complete_rows, require_rows
 from la_outcomes.analysis.studies.common import Exposure, cluster_column, quintiles, usable_terms
@@ -33,7 +34,7 @@ class FittedSpecification:
     @property
     def adjustment(self) -> str:
         """Covariates in words."""
-        return ", ".join(self.covariates) or "none"
+        return in_words(self.covariates) or "none"
 
     def number(self, term: str, column: str) -> float:
         """One number of the table of coefficients."""

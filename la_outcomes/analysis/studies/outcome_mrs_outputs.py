@@ -9,7 +9,7 @@ import pandas as pd
 
 from la_outcomes.analysis.figures.forest import ForestLine, forest_figure
 from la_outcomes.analysis.figures.outcome import grotta_figure, shape_figure
-from la_outcomes.analysis.names import label
+from la_outcomes.analysis.names import in_words, label
 from la_outcomes.analysis.outputs import Outputs
 from la_outcomes.analysis.studies.baseline import quintile_groups
 from la_outcomes.analysis.studies.common import Exposure, errors_in_words, quintiles
@@ -32,14 +32,13 @@ from la_outcomes.analysis.tables import interval, p_value, records
 
 _ODDS = "common_odds_ratio"
 _PER = {
-    "age_years": "per year", "glucose_mmol_l": "per mmol/L", "nihss_admission": "per point",
-    "pre_stroke_mrs": "per grade", "ln_infarct": "per unit of ln(mL + 1)",
-    "ln_infarct_mni": "per unit of ln(mL + 1)",
-}  # fmt: skip
-_PRINTED = {
-    "female": "Female sex", "reperfusion": "Reperfusion treatment", "ln_infarct": "Infarct volume",
-    "ln_infarct_mni": "Infarct volume (MNI space)",
-}  # fmt: skip
+    "age_years": "per year",
+    "glucose_mmol_l": "per mmol/L",
+    "nihss_admission": "per point",
+    "pre_stroke_mrs": "per grade",
+    "ln_infarct": "per unit",
+    "ln_infarct_mni": "per unit",
+}
 
 
 def specifications(
@@ -55,14 +54,15 @@ def specifications(
     full = fitted[-1]
     said = f"{label(outcome)}: common odds ratio {exposure.words}, {errors_in_words(full.fit.n_clusters)}"
     if full.left_out:
-        said += f"; not adjusted for {', '.join(full.left_out)}, which has no value or does not vary"
+        said += f"; not adjusted for {in_words(full.left_out)} (no value, or the same for everybody)"
     outputs.table("specifications", table, said, n=fitted[0].fit.n)
     for spec in fitted:
         _record(outputs, spec, exposure, outcome)
     true = exposure.truth.odds_ratio if exposure.truth else None
     beside = "" if true is None else f"; the simulation's true value is {true:.2f}"
+    ratio = _odds_in_words(full.row(exposure.name))
     outputs.headline(
-        f"{label(outcome)}: common odds ratio {_in_words(full.row(exposure.name))} {exposure.words}, fully "
+        f"{label(outcome)}: common odds ratio {ratio} {exposure.words}, fully "
         f"adjusted, n = {full.fit.n:,}{beside}."
     )
     lines = [_line(spec.name, spec.row(exposure.name), spec.fit.n) for spec in fitted]
@@ -93,7 +93,7 @@ def _record(outputs: Outputs, spec: FittedSpecification, exposure: Exposure, out
     )
 
 
-def _in_words(row: Mapping[str, Any]) -> str:
+def _odds_in_words(row: Mapping[str, Any]) -> str:
     return interval(row[_ODDS], row[f"{_ODDS}_ci_low"], row[f"{_ODDS}_ci_high"])
 
 
@@ -155,7 +155,7 @@ def proportionality(outputs: Outputs, full: FittedSpecification, exposure: Expos
         )
     with outputs.attempt("Brant's test"):
         brant = full.fit.brant().rename(columns={"p": "p_value"})
-        brant["term"] = brant["term"].replace({exposure.name: exposure.column})
+        brant["term"] = [label(exposure.column if term == exposure.name else term) for term in brant["term"]]
         said = "Brant's test of proportional odds; a small p does not make the common odds ratio wrong"
         outputs.table("brant", brant, said, n=full.fit.n)
 
@@ -227,7 +227,7 @@ def _coefficients(
     rows = fitted.fit.coefficients
     table = pd.DataFrame(
         {
-            "covariate": [_PRINTED.get(term, label(term)) for term in rows["term"]],
+            "covariate": [label(term) for term in rows["term"]],
             "per": [_PER.get(term, "yes v no") for term in rows["term"]],
             _ODDS: rows["odds_ratio"],
             f"{_ODDS}_ci_low": rows["ci_low"],
@@ -238,7 +238,7 @@ def _coefficients(
     said = f"{label(outcome)}: mutually adjusted common odds ratios of the covariates, without LA volume"
     said += f"; {errors_in_words(fitted.fit.n_clusters)}; {fitted.fit.n_dropped} incomplete patients left out"
     if fitted.left_out:
-        said += f"; without {', '.join(fitted.left_out)} (no value, or the same for everybody)"
+        said += f"; without {in_words(fitted.left_out)} (no value, or the same for everybody)"
     outputs.table(table_name, table, said, n=fitted.fit.n)
     for row in rows.to_dict("records"):
         outputs.result(

@@ -44,11 +44,7 @@ def with_log_volume(frame: pd.DataFrame, volume: str) -> pd.DataFrame:
 
 def printed_term(term: str) -> str:
     """How a term is called in tables and figures, with its unit."""
-    own = {
-        DECADES: "Age, per 10 years",
-        SYSTOLIC: "Systolic blood pressure, per 10 mmHg",
-        "female": "Female sex",
-    }
+    own = {DECADES: "Age, per 10 years", SYSTOLIC: "Systolic blood pressure, per 10 mmHg"}
     return own.get(term, label(term))
 
 

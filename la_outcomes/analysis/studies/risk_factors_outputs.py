@@ -9,7 +9,7 @@ import pandas as pd
 from la_outcomes.analysis.figures.age import age_figure
 from la_outcomes.analysis.figures.forest import ForestLine, forest_figure
 from la_outcomes.analysis.linear import LinearFit
-from la_outcomes.analysis.names import label
+from la_outcomes.analysis.names import in_words, label
 from la_outcomes.analysis.outputs import Outputs
 from la_outcomes.analysis.studies.common import errors_in_words
 from la_outcomes.analysis.studies.risk_factors import DECADES, age_curve
@@ -21,7 +21,7 @@ def ratios(
 ) -> None:
     """Ratios of volume by factor as table and forest plot."""
     said = f"{label(volume)}: ratios of (mL + 1), {errors_in_words(full.n_clusters)}"
-    said += f"; not included: {', '.join(left_out)}" if left_out else ""
+    said += f"; not included: {in_words(left_out)}" if left_out else ""
     outputs.table("ratios", table.drop(columns="term"), said, n=full.n)
     adjusted = table[table["specification"] == "full"]
     outputs.figure(
