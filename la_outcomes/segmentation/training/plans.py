@@ -72,8 +72,8 @@ FULL = Recipe(
 SMOKE = Recipe(
     name="smoke",
     spec=InputSpec(size_px=128, spacing_mm=1.5),
-    epochs=24,
-    iterations=50,
+    epochs=20,
+    iterations=40,
     validation_iterations=8,
     optimizer="adamw",
     learning_rate=2e-3,

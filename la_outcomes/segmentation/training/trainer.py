@@ -1,7 +1,7 @@
 """nnU-Net's trainer with the recipe's schedule, seeded, resumable to the bit on a CPU, and talkative.
 
 What differs from nnU-Net: checkpoints are written whole or not at all and read without unpickling
-objects; bfloat16 on a CPU; a loss that is not a number stops the training; data-wait and step times are
+objects; bfloat16 on processors that have it; a loss that is not a number stops the training; data-wait and step times are
 told apart. Losses, sampling, augmentation, architecture and optimizer are nnU-Net's.
 """
 
@@ -192,7 +192,8 @@ class LaTrainer(nnUNetTrainer):
         return module
 
     def _precision(self) -> Any:
-        return torch.autocast("cpu", torch.bfloat16) if self.device.type == "cpu" else nullcontext()
+        fast = self.device.type == "cpu" and has_bfloat16()
+        return torch.autocast("cpu", torch.bfloat16) if fast else nullcontext()
 
     def _tell(self, stepped: float, waited: float) -> None:
         dice = float(self.logger.get_value("mean_fg_dice", step=-1))
@@ -225,6 +226,12 @@ def make_trainer(
     trainer.report = lambda _: None
     trainer.initialize()
     return trainer
+
+
+def has_bfloat16() -> bool:
+    """True where the processor computes in bfloat16; elsewhere emulating it is slower than float32."""
+    capabilities = torch.cpu.get_capabilities()
+    return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
 
 
 def seed_everything(seed: int) -> None:
