@@ -1,0 +1,185 @@
+"""What the demo does: how many patients of which cohort, and the steps from heads to report."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from la_outcomes.errors import PartlyDoneError
+from la_outcomes.shards import atomic_path
+
+_SHARES = {"training": 0.42, "internal_validation": 0.10, "external_test": 0.36, "us_test": 0.12}
+
+
+@dataclass(frozen=True)
+class DemoPlan:
+    """Sizes and folders of one demo.
+
+    ``with_images`` is patients a cohort; the clinical cohort of ``without_images`` patients takes its
+    volumes from the simulator's declared measurement-error model. ``epochs`` None = the smoke recipe's.
+    """
+
+    out: Path
+    seed: int
+    jobs: int
+    with_images: dict[str, int]
+    without_images: int
+    preset: str
+    epochs: int | None
+
+    @property
+    def registry(self) -> Path:
+        """The demo's registry."""
+        return self.out / "registry.duckdb"
+
+    @property
+    def page(self) -> Path:
+        """The report."""
+        return self.out / "reports" / "report.html"
+
+
+def demo_plan(out: Path, *, patients: int | None, seed: int, tiny: bool, jobs: int) -> DemoPlan:
+    """The demo's sizes: 34 patients with images and 867 without, or 12 and 300 where ``tiny``."""
+    count = patients if patients is not None else (12 if tiny else 34)
+    return DemoPlan(
+        out=out,
+        seed=seed,
+        jobs=jobs,
+        with_images=_shared_out(count),
+        without_images=300 if tiny else 867,
+        preset="small" if tiny else "routine",
+        epochs=5 if tiny else None,
+    )
+
+
+def _shared_out(patients: int) -> dict[str, int]:
+    sizes = {cohort: max(1, int(patients * share)) for cohort, share in _SHARES.items()}
+    sizes["external_test"] += patients - sum(sizes.values())
+    return sizes
+
+
+class Demo:
+    """The steps of the demo, each of which can be run again."""
+
+    def __init__(self, plan: DemoPlan) -> None:
+        self.plan = plan
+
+    def steps(self) -> Sequence[tuple[str, Callable[[], None]]]:
+        """Title and function of each step, in their order."""
+        heads, others = sum(self.plan.with_images.values()), self.plan.without_images
+        return (
+            (f"simulate {heads} patients with CT and FLAIR", self.simulate_images),
+            (f"simulate {others} clinical patients without images", self.simulate_clinical),
+            ("find WMH on FLAIR, coregister, carry it to the CT", self.label),
+            ("train a small 2D nnU-Net on CT and pseudo-labels", self.train),
+            ("segment every CT and measure its LA volume", self.segment),
+            ("score the masks against pseudo-labels and truth", self.evaluate),
+            ("take all shards into the registry", self.ingest),
+            ("run the analyses and write the report", self.report),
+        )
+
+    def simulate_images(self) -> None:
+        """Heads with truth, as scans.csv and pairs.csv."""
+        from la_outcomes.simulation.cohort import simulate_cohort
+
+        plan = self.plan
+        simulate_cohort(plan.out / "scans", plan.with_images, plan.seed, preset=plan.preset, jobs=plan.jobs)
+
+    def simulate_clinical(self) -> None:
+        """The clinical cohort; written once, since bulk shards are named by their bytes."""
+        from la_outcomes.simulation.cohort import simulate_without_images
+
+        if not list((self.plan.out / "clinical" / "shards").glob("*.parquet")):
+            simulate_without_images(
+                self.plan.out / "clinical", {"clinical": self.plan.without_images}, self.plan.seed
+            )
+
+    def label(self) -> None:
+        """Pseudo-labels of all pairs; a failing pair stays without."""
+        from la_outcomes.segmentation.labels.pseudo_labels import label_pairs
+
+        label_pairs(
+            self.plan.out / "scans" / "pairs.csv",
+            self.plan.out / "labels",
+            wmh="classical",
+            jobs=self.plan.jobs,
+        )
+
+    def train(self) -> None:
+        """The smoke recipe on the accepted labels of the training cohorts."""
+        from la_outcomes.segmentation.training.plans import recipe
+        from la_outcomes.segmentation.training.run import TrainingJob, train
+
+        chosen = recipe(smoke=True, epochs=self.plan.epochs)
+        train(
+            TrainingJob(
+                self.plan.out / "labels",
+                self.plan.out / "model",
+                chosen,
+                seed=self.plan.seed,
+                jobs=self.plan.jobs,
+            )
+        )
+
+    def segment(self) -> None:
+        """Every CT with the demo's own model."""
+        from la_outcomes.segmentation.inference import segment_scans
+
+        plan = self.plan
+        segment_scans(
+            plan.out / "scans" / "scans.csv", plan.out / "model", plan.out / "results", jobs=plan.jobs
+        )
+
+    def evaluate(self) -> None:
+        """Against the pseudo-labels, and against what the simulation drew visible on CT."""
+        from la_outcomes.segmentation.evaluation import evaluate
+
+        plan = self.plan
+        truth = _truth_masks(plan.out / "scans" / "scans.csv", plan.out / "scores" / "truth.csv")
+        references = (
+            ("label", "pseudo-label", plan.out / "labels" / "labels"),
+            ("truth", "visible_la", truth),
+        )
+        for kind, name, reference in references:
+            evaluate(
+                plan.out / "results",
+                reference,
+                plan.out / "scores",
+                reference=kind,
+                name=name,
+                jobs=plan.jobs,
+            )
+
+    def ingest(self) -> None:
+        """All shards written so far."""
+        from la_outcomes.registry.ingest import ingest
+
+        folders = [self.plan.out / name for name in ("scans", "clinical", "labels", "results", "scores")]
+        ingest(folders, self.plan.registry)
+
+    def report(self) -> None:
+        """All scripts; what so few patients cannot answer is named in the report and here."""
+        from la_outcomes.analysis.study import Request
+        from la_outcomes.registry.ingest import ingest
+        from la_outcomes.reporting.report import make_report
+
+        try:
+            make_report(Request(self.plan.registry, self.plan.out, seed=self.plan.seed), jobs=self.plan.jobs)
+        except PartlyDoneError as unanswered:
+            print(unanswered.what)
+        ingest([self.plan.out / "reports"], self.plan.registry)
+
+
+def _truth_masks(scans_csv: Path, path: Path) -> Path:
+    """Table of the simulated truth of each CT, as ``evaluate`` takes it."""
+    scans = pd.read_csv(scans_csv, dtype=str)
+    scans = scans[scans["modality"] == "CT"]
+    masks = [
+        (scans_csv.parent / str(ct)).resolve().with_name("truth_visible_ct.nii.gz") for ct in scans["path"]
+    ]
+    with atomic_path(path) as temporary:
+        pd.DataFrame({"scan_id": scans["scan_id"], "path": masks}).to_csv(temporary, index=False)
+    return path

@@ -1,0 +1,30 @@
+"""``la-outcomes label``: pseudo-labels on CT from CT-FLAIR pairs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def command(
+    pairs: Annotated[Path, typer.Argument(help="PAIRS.csv: one CT and FLAIR of a patient a row")],
+    out: Annotated[Path, typer.Option(help="folder for labels, pictures and shards")],
+    wmh: Annotated[
+        str, typer.Option(help="auto (the mask where a pair has one), mask, or classical")
+    ] = "auto",
+    jobs: Annotated[int, typer.Option(min=1, help="processes")] = 1,
+) -> None:
+    """Make pseudo-labels on CT: WMH on FLAIR, coregistration, carried mask without the infarct.
+
+    Pairs done before are skipped; pairs whose quality is in doubt get status review and stay out of training
+    unless a person accepts them. OUT/index.html shows all, worst first.
+    """
+    from la_outcomes.execution import count_statuses, raise_if_any_failed
+    from la_outcomes.segmentation.labels.pseudo_labels import label_pairs
+
+    outcomes = label_pairs(pairs, out, wmh=wmh, jobs=jobs)
+    print("; ".join(f"{count} {status}" for status, count in sorted(count_statuses(outcomes).items())))
+    print(f"look at {out / 'index.html'}; next: la-outcomes train {out} --out MODEL")
+    raise_if_any_failed(outcomes, what="pairs")
