@@ -150,6 +150,7 @@ def test_failures_that_can_pass_are_tried_again(
     assert segment_scans(table, model, tmp_path / "out")[0].status == "done"
 
 
+@pytest.mark.slow
 def test_two_workers_write_the_same_masks(model: Path, table: Path, tmp_path: Path) -> None:
     for jobs in (1, 2):
         segment_scans(table, model, tmp_path / f"out{jobs}", jobs=jobs)
