@@ -12,7 +12,7 @@ import duckdb
 import pyarrow as pa
 
 from la_outcomes.errors import InputError
-from la_outcomes.registry.database import check_not_held, open_for_writing
+from la_outcomes.registry.database import check_not_held, open_for_writing, open_read_only
 from la_outcomes.registry.files import imports_folder, snapshot_path, wal_path
 from la_outcomes.registry.merge import START_TABLE, merge
 from la_outcomes.registry.shard_files import SHARD_COLUMN, Fault, Shard, ShardFile, find_shards, read_any
@@ -57,12 +57,14 @@ def ingest(folders: Sequence[str | Path], registry: str | Path) -> IngestReport:
 def rebuild(folders: Sequence[str | Path], registry: str | Path) -> IngestReport:
     """Make the registry anew from the shards; the old file stays as ``<name>.before-rebuild.duckdb``.
 
-    Nothing is replaced unless the new registry is complete. Raises as `ingest`.
+    Nothing is replaced unless the new registry is complete. Raises as `ingest`, and ``InputError`` where
+    shards that the present registry knows are in none of the folders.
     """
     registry = Path(registry)
     files = _shard_files(folders, registry)
     if registry.exists():
         check_not_held(registry)
+        _check_nothing_is_left_out(registry, files)
     fresh = registry.with_name(f".{registry.stem}.rebuild.duckdb")
     _remove(fresh)
     with open_for_writing(fresh) as connection:
@@ -86,6 +88,21 @@ def _shard_files(folders: Sequence[str | Path], registry: Path) -> list[ShardFil
             "no result shards found", where=", ".join(map(str, paths)), hint="give the --out of a command"
         )
     return files
+
+
+def _check_nothing_is_left_out(registry: Path, files: list[ShardFile]) -> None:
+    try:
+        with open_read_only(registry) as connection:
+            known = connection.execute("SELECT file_name FROM ingested ORDER BY file_name").fetchall()
+    except (InputError, duckdb.Error):  # damaged: a reason to rebuild
+        return
+    found = {file.path.name for file in files}
+    if absent := [name for (name,) in known if name not in found]:
+        raise InputError(
+            f"{len(absent)} shards of the present registry are not in these folders, as {absent[0]}",
+            where=registry.name,
+            hint="give all folders that were ingested, or move the registry away to start anew",
+        )
 
 
 def _remove(registry: Path) -> None:

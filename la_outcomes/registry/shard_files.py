@@ -143,10 +143,16 @@ def _text(value: Any) -> str:
     return value
 
 
-def _integer(value: Any) -> int:
+def _integer(value: Any, bits: int = 32) -> int:
     if isinstance(value, bool) or not isinstance(value, int | float) or value != int(value):
         raise TypeError
+    if not -(2 ** (bits - 1)) <= value < 2 ** (bits - 1):
+        raise ValueError
     return int(value)
+
+
+def _long(value: Any) -> int:
+    return _integer(value, bits=64)
 
 
 def _number(value: Any) -> float:
@@ -171,7 +177,7 @@ def _timestamp(value: Any) -> datetime:
 _READERS: dict[str, Callable[[Any], Any]] = {
     "text": _text,
     "integer": _integer,
-    "bigint": _integer,
+    "bigint": _long,
     "number": _number,
     "boolean": _boolean,
     "timestamp": _timestamp,

@@ -75,7 +75,6 @@ def plan_import(source: pd.DataFrame, mapping: TableMapping, registry: str | Pat
         raise InputError(
             f"a clinical import cannot write {', '.join(sorted(others))}", where=f"mapping {mapping.name}"
         )
-    mapping.id_column  # noqa: B018 (raises where there is none)
     converted = convert(source, mapping)
     faults = faults_of(converted, mapping)
     plan = ImportPlan(mapping, len(source), faults, converted.notes, converted.not_taken)

@@ -71,11 +71,12 @@ class TableMapping:
 
     @property
     def id_column(self) -> str:
-        """The foreign column with the patients' pseudonyms; raises ``InputError`` where none is named."""
-        for rule in self.rules:
-            if rule.target.name == "patient_id":
-                return rule.source
-        raise InputError("no column goes to a patient_id", where=f"mapping {self.name}")
+        """The foreign column with the patients' pseudonyms."""
+        return next(rule.source for rule in self.rules if _is_patient_id(rule))
+
+
+def _is_patient_id(rule: ColumnRule) -> bool:
+    return (rule.table, rule.target.name) == ("patients", "patient_id")
 
 
 def shipped_mappings() -> list[str]:
@@ -113,6 +114,8 @@ def parse_mapping(text: str) -> TableMapping:
     _no_unknown(body, _MAPPING_KEYS, "mapping")
     general = frozenset(str(code) for code in body.get("missing_codes", []))
     rules = tuple(_rule(str(source), entry, general) for source, entry in body["columns"].items())
+    if sum(map(_is_patient_id, rules)) != 1:
+        raise InputError("one column must go to patients.patient_id", where=f"mapping {body.get('name', '')}")
     return TableMapping(
         name=str(body.get("name", "unnamed")),
         rules=rules,

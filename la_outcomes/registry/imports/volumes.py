@@ -46,14 +46,14 @@ def plan_volumes(source: pd.DataFrame, mapping: TableMapping, parameters: Mappin
     Raises
     ------
     InputError
-        The mapping gives no tool name and version, no volume or patient, or LA and WMH at once.
+        The mapping gives no tool name and version, no volume, or LA and WMH at once.
     """
     table = _measured_table(mapping)
     converted = convert(source, mapping)
     measured = converted.frames[table]
     run = Run(COMMAND, {"mapping_sha256": mapping.sha256, "tool": dict(mapping.tool), **parameters})
     modality, volume = _MEASURES[table]
-    _complete_scans(converted, modality, mapping)
+    _complete_scans(converted, modality)
     measured["scan_id"] = converted.frames["scans"]["scan_id"]
     measured["parameters_sha256"] = sha256_json(dict(mapping.tool))
     reasons = measured.get("not_measured_reason", pd.Series(None, index=measured.index, dtype=object))
@@ -111,10 +111,8 @@ def _measured_table(mapping: TableMapping) -> str:
     return tables[0]
 
 
-def _complete_scans(converted: Converted, modality: str, mapping: TableMapping) -> None:
+def _complete_scans(converted: Converted, modality: str) -> None:
     """Give each row's scan its patient, modality and, where the table has none, its name."""
-    if "patients" not in converted.frames or "patient_id" not in converted.frames["patients"]:
-        raise InputError("no column goes to patients.patient_id", where=f"mapping {mapping.name}")
     patients = converted.frames["patients"]["patient_id"]
     scans = converted.frames.setdefault("scans", pd.DataFrame(index=patients.index))
     scans["patient_id"], scans["modality"] = patients, modality

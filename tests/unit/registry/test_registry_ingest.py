@@ -76,6 +76,7 @@ def test_damaged_shards_are_named_and_the_others_go_in(tmp_path: Path, registry:
         ({"model_sha256": "c" * 64}, "refer to models the registry does not know"),
         ({"la_volume_ml": "5"}, "no number"),
         ({"volume": 5.0}, "no column volume"),
+        ({"cpu_seconds": True}, "no number"),
     ],
 )
 def test_a_row_against_the_rules_keeps_its_whole_shard_out(
@@ -88,6 +89,13 @@ def test_a_row_against_the_rules_keeps_its_whole_shard_out(
     report = ingest([tmp_path], registry)
     assert [said in fault.reason for fault in report.faults] == [True], report.faults
     assert rows(registry, "SELECT scan_id FROM scans") == [("p1-ct",)]
+
+
+def test_a_whole_number_that_does_not_fit_is_a_fault(tmp_path: Path, registry: Path) -> None:
+    content = measurement_rows(run_at(1))
+    content["runs"][0]["seed"] = 2**63
+    put(tmp_path, "one", content)
+    assert "runs.seed" in ingest([tmp_path], registry).faults[0].reason
 
 
 def test_an_orphan_is_taken_once_its_parent_is_there(tmp_path: Path, registry: Path) -> None:
@@ -243,6 +251,15 @@ def test_rebuild_gives_the_same_registry(tmp_path: Path, registry: Path) -> None
     registry.write_bytes(registry.read_bytes()[: registry.stat().st_size // 2])
     assert rebuild([tmp_path], registry).n_taken == 3
     assert rows(registry, "SELECT * FROM analysis_cohort ORDER BY patient_id") == before
+
+
+def test_a_rebuild_that_would_forget_shards_is_refused(tmp_path: Path, registry: Path) -> None:
+    for i in (1, 2):
+        put(tmp_path / str(i), str(i), measurement_rows(run_at(i), f"p{i}", f"p{i}-ct"))
+    ingest([tmp_path], registry)
+    with pytest.raises(InputError, match="1 shards of the present registry are not in these folders"):
+        rebuild([tmp_path / "1"], registry)
+    assert rows(registry, "SELECT count(*) FROM patients") == [(2,)]
 
 
 def test_nothing_to_ingest_is_an_error_and_so_is_no_folder(tmp_path: Path, registry: Path) -> None:
