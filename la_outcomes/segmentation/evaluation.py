@@ -22,7 +22,7 @@ from la_outcomes.imaging.nifti import read_mask
 from la_outcomes.provenance import Run
 from la_outcomes.segmentation.inference import SHARD_KIND as PREDICTION_KIND
 from la_outcomes.segmentation.preprocessing import keep_volume
-from la_outcomes.segmentation.volumetry import score_masks
+from la_outcomes.segmentation.volumetry import MaskScores, score_masks
 from la_outcomes.shards import (
     atomic_path,
     case_key,
@@ -30,6 +30,7 @@ from la_outcomes.shards import (
     read_shard,
     sha256_file,
     sha256_json,
+    shard_path,
     write_shard,
 )
 
@@ -84,9 +85,8 @@ def evaluate(
     run = Run("evaluate", {"algorithm": ALGORITHM_VERSION, "reference": reference, "name": name})
     job = EvaluationJob(reference, name, out_dir, run)
     outcomes = map_cases(partial(score_case, job=job), cases, jobs=jobs, label="evaluate")
-    frame = scores(out_dir, [case.scan_id for case in cases], job)
     with atomic_path(out_dir / f"scores-{reference}-{name}.csv") as temporary:
-        frame.to_csv(temporary, index=False)
+        _scores(cases, job).to_csv(temporary, index=False)
     return outcomes
 
 
@@ -120,9 +120,7 @@ def matched(predictions: Path, references: Mapping[str, Path]) -> list[Predictio
 
 def score_case(case: Prediction, job: EvaluationJob) -> tuple[str, str | None]:
     """Score one scan and write its shard; raises ``InputError`` for masks that cannot be compared."""
-    hashes = {"prediction": sha256_file(case.mask_path), "reference": sha256_file(case.reference_path)}
-    same = sha256_json([ALGORITHM_VERSION, case.scan_id, job.reference, job.reference_name])
-    key = case_key(hashes, case.model_sha256, same)
+    key = _key(case, job)
     if is_done(job.out_dir, SHARD_KIND, key):
         return "already_done", None
     predicted = read_mask(case.mask_path)
@@ -156,14 +154,17 @@ def binary(mask: Image, path: Path) -> npt.NDArray[np.bool_]:
     return values > 0.5 if np.isin(values, (0, 1)).all() else keep_volume(values)
 
 
-def scores(out_dir: Path, scan_ids: Sequence[str], job: EvaluationJob) -> pd.DataFrame:
-    """The rows of ``segmentation_scores`` that the folder holds for these scans and this reference."""
-    wanted = set(scan_ids)
-    rows = [
-        row
-        for path in sorted((out_dir / "shards").glob(f"{SHARD_KIND}-*.json"))
-        for row in read_shard(path)["rows"]["segmentation_scores"]
-        if row["scan_id"] in wanted
-        and (row["reference"], row["reference_name"]) == (job.reference, job.reference_name)
-    ]
-    return pd.DataFrame(rows).sort_values("scan_id") if rows else pd.DataFrame(rows)
+def _key(case: Prediction, job: EvaluationJob) -> str:
+    """Identity of one comparison: both masks, the model, and what the reference is called."""
+    hashes = {"prediction": sha256_file(case.mask_path), "reference": sha256_file(case.reference_path)}
+    same = sha256_json([ALGORITHM_VERSION, case.scan_id, job.reference, job.reference_name])
+    return case_key(hashes, case.model_sha256, same)
+
+
+def _scores(cases: Sequence[Prediction], job: EvaluationJob) -> pd.DataFrame:
+    """The rows of ``segmentation_scores`` of these very comparisons, in their order."""
+    paths = [shard_path(job.out_dir, SHARD_KIND, _key(case, job)) for case in cases]
+    shards = [read_shard(path) for path in paths if path.exists()]
+    names = ("scan_id", "model_sha256", "reference", "reference_name", *MaskScores.__annotations__, "run_id")
+    rows = [row for shard in shards for row in shard["rows"]["segmentation_scores"]]
+    return pd.DataFrame(rows, columns=list(names))

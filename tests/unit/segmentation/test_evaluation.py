@@ -58,6 +58,16 @@ def test_a_second_run_scores_nothing_again(predictions: Path, tmp_path: Path) ->
     assert len(pd.read_csv(tmp_path / "scores-label-pseudo-label.csv")) == 2
 
 
+def test_a_corrected_reference_replaces_its_score(predictions: Path, tmp_path: Path) -> None:
+    mask = read_mask(predictions / "la" / "s1.nii.gz")
+    for data in (mask.data, np.zeros_like(mask.data)):
+        write_image(tmp_path / "refs" / "s1.nii.gz", Image(data, mask.affine))
+        evaluate(predictions / "out", tmp_path / "refs", tmp_path, reference="person", name="reader1")
+    table = pd.read_csv(tmp_path / "scores-person-reader1.csv")
+    assert list(table["dsc"]) == [0]
+    assert table["hd95_mm"].isna().all()
+
+
 def test_masks_drawn_by_people_come_from_a_table_of_paths(predictions: Path, tmp_path: Path) -> None:
     listing = predictions / "reader.csv"
     listing.write_text("scan_id,path\ns2,la/s2.nii.gz\n")
