@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from la_outcomes.analysis.figures import base
 from la_outcomes.bulk import write_bulk
 from la_outcomes.dictionary import load_dictionary
 from la_outcomes.provenance import Run
@@ -127,6 +128,14 @@ EMPTY_QUESTIONS: dict[str, Callable[[Tables], Tables]] = {
     change.__name__: change
     for change in (no_volume, no_outcome, same_outcome, one_centre, no_mri, one_patient, nobody)
 }
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _coarse_pictures() -> Iterator[None]:
+    """Fewer pixels: what is drawn is tested, not how finely."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(base, "FIGURE_DPI", 50)
+        yield
 
 
 @pytest.fixture(scope="session")

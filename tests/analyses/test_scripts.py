@@ -82,7 +82,7 @@ def test_results_go_into_the_registry_and_every_query_is_answered(
             assert (answer.df().empty) == (path.stem in empty), path.name
 
 
-@pytest.mark.parametrize("slug", ["03_segmentation_agreement", "07_outcome_mrs"])
+@pytest.mark.parametrize("slug", ["04_fazekas_agreement", "07_outcome_mrs"])
 def test_twice_the_same_bytes(registry: Path, answers: Path, tmp_path: Path, slug: str) -> None:
     run_study(STUDIES[slug], Request(registry, tmp_path))
     first, second = (

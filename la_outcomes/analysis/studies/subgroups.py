@@ -94,12 +94,22 @@ def subgroup_rows(pairs: pd.DataFrame, comparison: Comparison, division: Divisio
             where=division.name,
         )
     used = known[large].assign(group=groups[large])
-    test = ccc_homogeneity(used[comparison.measured], used[comparison.reference], used["group"], seed=seed)
+    n_boot = _resamples(len(used))
+    measured, reference = used[comparison.measured], used[comparison.reference]
+    test = ccc_homogeneity(measured, reference, used["group"], seed=seed, n_boot=n_boot)
     parts = {str(name): own for name, own in used.groupby("group")}
     rows = [_row(name, parts[name], comparison) for name in division.in_order(parts)]
     return pd.DataFrame(rows).assign(
-        division=division.name, homogeneity_p=test.p, n_left_out=int((~large & groups.notna()).sum())
+        division=division.name,
+        homogeneity_p=test.p,
+        n_boot=n_boot,
+        n_left_out=int((~large & groups.notna()).sum()),
     )
+
+
+def _resamples(n: int) -> int:
+    """2000, fewer for very many pairs, where the test needs no such precision; never below 400."""
+    return int(np.clip(2e7 / n, 400, 2000))
 
 
 def _row(name: str, own: pd.DataFrame, comparison: Comparison) -> dict[str, object]:

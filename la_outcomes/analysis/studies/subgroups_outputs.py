@@ -13,7 +13,7 @@ from la_outcomes.analysis.tables import p_value, records
 def write_subgroups(outputs: Outputs, table: pd.DataFrame, comparison: Comparison) -> None:
     """Table of groups, table of tests, forest plot, results."""
     n = int(table.groupby("division")["n"].sum().max())
-    tests = ["division", "homogeneity_p", "n_left_out"]
+    tests = ["division", "homogeneity_p", "n_boot", "n_left_out"]
     shown = table[["division", *(name for name in table if name not in tests)]]
     outputs.table("subgroups", shown, f"{comparison.printed} in subgroups", n=n)
     said = "One test a division that the CCC is the same in all its groups; small groups are left out"
