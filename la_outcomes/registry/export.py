@@ -23,7 +23,8 @@ _STATA_NAME, _STATA_LABEL = 32, 80
 def export(registry: str | Path, out: str | Path, form: str) -> list[Path]:
     """Write one file a view and table, and ``codebook.csv``; tables without rows are left out.
 
-    Parquet keeps all types; CSV has ISO times and empty cells for NULL; Stata has variable and value labels.
+    Rows are in order of their columns, so that one registry gives the same files again. Parquet keeps all
+    types; CSV has ISO times and empty cells for NULL; Stata has variable and value labels.
     Raises ``UsageError`` for another format and ``InputError`` where there is no registry.
     """
     if form not in _WRITERS:
@@ -33,7 +34,7 @@ def export(registry: str | Path, out: str | Path, form: str) -> list[Path]:
     columns: dict[str, list[str]] = {}
     with open_read_only(registry) as connection:
         for name in [*load_dictionary().views, *load_dictionary().tables]:
-            rows = connection.sql(f"FROM {quote(name)}").to_arrow_table()
+            rows = connection.sql(f"FROM {quote(name)} ORDER BY ALL").to_arrow_table()
             if rows.num_rows:
                 columns[name] = rows.column_names
                 written.append(_WRITERS[form](rows, out / name))

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 from la_outcomes.errors import ResourceError
 from la_outcomes.shards import atomic_path
-
-_COPY = "import shutil, sys; shutil.copy2(sys.argv[1], sys.argv[2])"
 
 
 def snapshot_path(registry: Path) -> Path:
@@ -31,12 +28,11 @@ def imports_folder(registry: Path) -> Path:
 def copy_while_open(source: Path, target: Path) -> None:
     """Copy a checkpointed database file that this process holds open, whole or not at all.
 
-    Another process copies: closing any handle on a file drops all POSIX locks this process has on it, and
-    DuckDB's would be among them. Raises ``ResourceError`` where the copy fails.
+    Another process (``cp``) copies: closing any handle on a file drops all POSIX locks this process has on
+    it, and DuckDB's would be among them. Raises ``ResourceError`` where the copy fails.
     """
     with atomic_path(target) as temporary:
-        command = [sys.executable, "-I", "-S", "-c", _COPY, str(source), str(temporary)]
-        done = subprocess.run(command, capture_output=True, text=True)
+        done = subprocess.run(["cp", "--", source, temporary], capture_output=True, text=True)
         if done.returncode:
             reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
             raise ResourceError(

@@ -92,7 +92,7 @@ def bounded_columns() -> list[tuple[str, Column]]:
     ]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(st.sampled_from(bounded_columns()), st.floats(-1e4, 1e4, allow_nan=False), st.booleans())
 def test_sql_and_pandera_refuse_the_same_values(
     entry: tuple[str, Column], number: float, at_limit: bool
