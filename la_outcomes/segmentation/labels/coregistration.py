@@ -2,7 +2,7 @@
 
 Both scans are brought to one orthogonal grid of 1.5 x 1.5 x 2.5 mm in CT space, cropped to the head's
 inside. Greedy (Yushkevich 2016) starts from the centres of mass of the two brain masks, aligns rigidly
-without the skull, then deforms by normalised mutual information at quarter and half resolution. The
+without the skull, then deforms by normalised mutual information, the last steps at full resolution. The
 result maps CT points to FLAIR points (LPS mm). One thread, so the same inputs give the same bytes.
 """
 
@@ -21,12 +21,13 @@ from scipy import ndimage
 from la_outcomes.errors import InputError
 from la_outcomes.imaging.geometry import Image, orthogonal_grid, resample_to, to_sitk
 
-ALGORITHM = "greedy rigid + NMI deformable, version 1"
+ALGORITHM = "greedy: rigid NMI then NCC, deformable NMI; version 1"
 GRID_MM = (1.5, 1.5, 2.5)
 MARGIN_MM = 12.0
 NEAR_BRAIN_MM = 4.0
 RIGID_ITERATIONS = "60x40x0"
-DEFORMABLE_ITERATIONS = "80x40x0"
+REFINEMENT = "-m NCC 3x3x3 -n 20"
+DEFORMABLE_ITERATIONS = "40x20x10"
 DEFORMABLE_SIGMAS = "4vox 2vox"
 _CT_RANGE_HU = (-20.0, 80.0)
 _RIGID_RANGE_HU = (0.0, 60.0)
@@ -140,20 +141,41 @@ def _cropped(scan: WorkingScan) -> WorkingScan:
 
 
 def _rigid(fixed: WorkingScan, moving: WorkingScan) -> Matrix:
-    """From CT to FLAIR points (RAS mm), from the masks' centres of mass, skull left out."""
+    """From CT to FLAIR points (RAS mm): by mutual information, then by local correlation.
+
+    Starts from the masks' centres of mass with the skull left out. Levels of the pyramid lie up to a coarse
+    voxel apart, so the last step runs at full resolution.
+    """
     start = np.eye(4)
     start[:3, 3] = _centre(moving) - _centre(fixed)
     ct = np.clip(np.where(fixed.mask, fixed.image.data, 0.0), *_RIGID_RANGE_HU)
     top = float(np.percentile(moving.image.data[moving.mask], 95))
     flair = np.where(moving.mask, np.clip(moving.image.data / top * 100.0, 0.0, 130.0), 0.0)
-    command = f"-i F M -a -dof 6 -ia-identity -m NMI -n {RIGID_ITERATIONS} -o A"
-    images = {"F": _on(fixed.image, ct), "M": _moved(moving.image, flair, start), "A": None}
-    return start @ np.asarray(_greedy(command, images)["A"], dtype=np.float64)
+    coarse = _aligned(fixed, moving, ct, flair, start, f"-m NMI -n {RIGID_ITERATIONS}")
+    smooth = np.where(fixed.mask, _masked_blur(np.clip(fixed.image.data, -10.0, 60.0), fixed.mask), 0.0)
+    return _aligned(fixed, moving, smooth, _blurred(moving.image.data), coarse, REFINEMENT)
+
+
+def _aligned(
+    fixed: WorkingScan, moving: WorkingScan, ct: Volume, flair: Volume, start: Matrix, how: str
+) -> Matrix:
+    """One rigid step of greedy from a starting alignment, over the brain and 4 mm around it."""
+    images = {
+        "F": _on(fixed.image, ct),
+        "M": _moved(moving.image, flair, start),
+        "N": _on(fixed.image, _near(fixed)),
+        "A": None,
+    }
+    found = _greedy(f"-i F M -gm N -a -dof 6 -ia-identity {how} -o A", images)
+    return np.asarray(start @ np.asarray(found["A"], dtype=np.float64))
+
+
+def _near(scan: WorkingScan) -> Mask:
+    return np.asarray(ndimage.distance_transform_edt(~scan.mask, sampling=GRID_MM) <= NEAR_BRAIN_MM)
 
 
 def _deformation(fixed: WorkingScan, moving: WorkingScan, rigid: Matrix) -> sitk.Image:
     """Displacements (LPS mm) on the working grid, between the CT and the rigidly carried FLAIR."""
-    near = ndimage.distance_transform_edt(~fixed.mask, sampling=GRID_MM) <= NEAR_BRAIN_MM
     flair = carry(moving.image, fixed.image, affine_transform(rigid)).data
     top = float(np.percentile(flair[fixed.mask], 98)) * 1.2
     ct = np.clip(fixed.image.data, *_CT_RANGE_HU)
@@ -161,7 +183,7 @@ def _deformation(fixed: WorkingScan, moving: WorkingScan, rigid: Matrix) -> sitk
     images = {
         "F": _on(fixed.image, _blurred(ct)),
         "M": _on(fixed.image, _blurred(np.clip(flair, 0.0, top))),
-        "N": _on(fixed.image, near),
+        "N": _on(fixed.image, _near(fixed)),
         "W": None,
     }
     return sitk.Cast(_greedy(command, images)["W"], sitk.sitkVectorFloat64)
@@ -169,6 +191,12 @@ def _deformation(fixed: WorkingScan, moving: WorkingScan, rigid: Matrix) -> sitk
 
 def _blurred(values: Volume) -> Volume:
     return np.asarray(ndimage.gaussian_filter(values, [1.0 / step for step in GRID_MM]))
+
+
+def _masked_blur(values: Volume, mask: Mask) -> Volume:
+    sigmas = [1.2 / step for step in GRID_MM]
+    weight = ndimage.gaussian_filter(mask.astype(np.float32), sigmas)
+    return np.asarray(ndimage.gaussian_filter(np.where(mask, values, 0.0), sigmas) / np.maximum(weight, 0.05))
 
 
 def _centre(scan: WorkingScan) -> Volume:
