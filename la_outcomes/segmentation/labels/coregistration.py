@@ -1,9 +1,11 @@
-"""Coregistration of a FLAIR with a CT: rigid, then deformable, by mutual information.
+"""Coregistration of a FLAIR with a CT: rigid in two steps, then a small smooth deformation.
 
-Both scans are brought to one orthogonal grid of 1.5 x 1.5 x 2.5 mm in CT space, cropped to the head's
-inside. Greedy (Yushkevich 2016) starts from the centres of mass of the two brain masks, aligns rigidly
-without the skull, then deforms by normalised mutual information, the last steps at full resolution. The
-result maps CT points to FLAIR points (LPS mm). One thread, so the same inputs give the same bytes.
+Both scans are brought to orthogonal grids of 2.5 mm, the CT's cropped to the head's inside. Greedy
+(Yushkevich 2016) starts from the centres of mass of the two brain masks, aligns rigidly by normalised
+mutual information without the skull, refines by local correlation of the CT's brain with the FLAIR, then
+deforms by mutual information in small steps. Each step ends at the grid's full resolution: greedy's
+coarser levels lie about half a coarse voxel off, which would stay in the result. The result maps CT
+points to FLAIR points (LPS mm). One thread, so the same inputs give the same bytes.
 """
 
 from __future__ import annotations
@@ -21,16 +23,15 @@ from scipy import ndimage
 from la_outcomes.errors import InputError
 from la_outcomes.imaging.geometry import Image, orthogonal_grid, resample_to, to_sitk
 
-ALGORITHM = "greedy: rigid NMI then NCC, deformable NMI; version 1"
-GRID_MM = (1.5, 1.5, 2.5)
+ALGORITHM = "greedy rigid NMI, rigid NCC, deformable NMI, version 2"
+GRID_MM = (2.5, 2.5, 2.5)
 MARGIN_MM = 12.0
 NEAR_BRAIN_MM = 4.0
-RIGID_ITERATIONS = "60x40x0"
-REFINEMENT = "-m NCC 3x3x3 -n 20"
-DEFORMABLE_ITERATIONS = "40x20x10"
-DEFORMABLE_SIGMAS = "4vox 2vox"
+START = "-m NMI -n 60x20"
+REFINEMENT = "-m NCC 1x1x1 -n 20"
+DEFORMATION = "-m NMI -n 40 -e 0.3 -s 4vox 2vox"
 _CT_RANGE_HU = (-20.0, 80.0)
-_RIGID_RANGE_HU = (0.0, 60.0)
+_BRAIN_RANGE_HU = (-10.0, 60.0)
 _LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 Mask = npt.NDArray[np.bool_]
@@ -111,7 +112,8 @@ def field_in_index_order(field: sitk.Image) -> Volume:
 def _jacobian(displacement: Volume, spacing_mm: Volume) -> Volume:
     """Determinant of d(point + displacement) / d(point); 1 everywhere for a pure shift."""
     gradient = np.stack(
-        [np.stack(np.gradient(displacement[..., axis], *spacing_mm), axis=-1) for axis in range(3)], axis=-2
+        [np.stack(list(np.gradient(displacement[..., axis], *spacing_mm)), axis=-1) for axis in range(3)],
+        axis=-2,
     )
     return np.asarray(np.linalg.det(gradient + np.eye(3)))
 
@@ -141,62 +143,65 @@ def _cropped(scan: WorkingScan) -> WorkingScan:
 
 
 def _rigid(fixed: WorkingScan, moving: WorkingScan) -> Matrix:
-    """From CT to FLAIR points (RAS mm): by mutual information, then by local correlation.
-
-    Starts from the masks' centres of mass with the skull left out. Levels of the pyramid lie up to a coarse
-    voxel apart, so the last step runs at full resolution.
-    """
-    start = np.eye(4)
-    start[:3, 3] = _centre(moving) - _centre(fixed)
-    ct = np.clip(np.where(fixed.mask, fixed.image.data, 0.0), *_RIGID_RANGE_HU)
+    """From CT to FLAIR points (RAS mm): by the brains alone, then by the brain's edges and folds."""
+    centred = np.eye(4)
+    centred[:3, 3] = _centre(moving) - _centre(fixed)
+    ct = np.clip(np.where(fixed.mask, fixed.image.data, 0.0), *_BRAIN_RANGE_HU)
     top = float(np.percentile(moving.image.data[moving.mask], 95))
     flair = np.where(moving.mask, np.clip(moving.image.data / top * 100.0, 0.0, 130.0), 0.0)
-    coarse = _aligned(fixed, moving, ct, flair, start, f"-m NMI -n {RIGID_ITERATIONS}")
-    smooth = np.where(fixed.mask, _masked_blur(np.clip(fixed.image.data, -10.0, 60.0), fixed.mask), 0.0)
-    return _aligned(fixed, moving, smooth, _blurred(moving.image.data), coarse, REFINEMENT)
+    rough = _align(START, _on(fixed.image, ct), Image(flair, moving.image.affine), centred, None)
+    near = _on(fixed.image, _near_brain(fixed))
+    brain = _on(fixed.image, _brain_hu(fixed))
+    blurred = Image(_blurred(moving.image.data, 1.0), moving.image.affine)
+    return _align(REFINEMENT, brain, blurred, rough, near)
 
 
-def _aligned(
-    fixed: WorkingScan, moving: WorkingScan, ct: Volume, flair: Volume, start: Matrix, how: str
+def _align(
+    settings: str, fixed: sitk.Image, moving: Image, start: Matrix, metric_mask: sitk.Image | None
 ) -> Matrix:
-    """One rigid step of greedy from a starting alignment, over the brain and 4 mm around it."""
-    images = {
-        "F": _on(fixed.image, ct),
-        "M": _moved(moving.image, flair, start),
-        "N": _on(fixed.image, _near(fixed)),
-        "A": None,
-    }
-    found = _greedy(f"-i F M -gm N -a -dof 6 -ia-identity {how} -o A", images)
-    return np.asarray(start @ np.asarray(found["A"], dtype=np.float64))
-
-
-def _near(scan: WorkingScan) -> Mask:
-    return np.asarray(ndimage.distance_transform_edt(~scan.mask, sampling=GRID_MM) <= NEAR_BRAIN_MM)
+    """Rigid map after ``start``, which is put into the FLAIR's affine, so that greedy begins at identity."""
+    started = Image(moving.data.astype(np.float32), np.linalg.inv(start) @ moving.affine)
+    images: dict[str, Any] = {"F": fixed, "M": to_sitk(started), "A": None}
+    within = ""
+    if metric_mask is not None:
+        images["N"], within = metric_mask, "-gm N"
+    result = _greedy(f"-i F M {within} -a -dof 6 -ia-identity {settings} -o A", images)
+    return np.asarray(start @ np.asarray(result["A"], dtype=np.float64))
 
 
 def _deformation(fixed: WorkingScan, moving: WorkingScan, rigid: Matrix) -> sitk.Image:
     """Displacements (LPS mm) on the working grid, between the CT and the rigidly carried FLAIR."""
-    flair = carry(moving.image, fixed.image, affine_transform(rigid)).data
+    blurred = Image(_blurred(moving.image.data, 1.2), moving.image.affine)
+    flair = carry(blurred, fixed.image, affine_transform(rigid)).data
     top = float(np.percentile(flair[fixed.mask], 98)) * 1.2
-    ct = np.clip(fixed.image.data, *_CT_RANGE_HU)
-    command = f"-i F M -gm N -m NMI -n {DEFORMABLE_ITERATIONS} -s {DEFORMABLE_SIGMAS} -o W"
+    ct = _blurred(np.clip(fixed.image.data, *_CT_RANGE_HU), 1.5)
     images = {
-        "F": _on(fixed.image, _blurred(ct)),
-        "M": _on(fixed.image, _blurred(np.clip(flair, 0.0, top))),
-        "N": _on(fixed.image, _near(fixed)),
+        "F": _on(fixed.image, ct),
+        "M": _on(fixed.image, np.clip(flair, 0.0, top)),
+        "N": _on(fixed.image, _near_brain(fixed)),
         "W": None,
     }
-    return sitk.Cast(_greedy(command, images)["W"], sitk.sitkVectorFloat64)
+    found = _greedy(f"-i F M -gm N {DEFORMATION} -o W", images)["W"]
+    return sitk.Cast(found, sitk.sitkVectorFloat64)
 
 
-def _blurred(values: Volume) -> Volume:
-    return np.asarray(ndimage.gaussian_filter(values, [1.0 / step for step in GRID_MM]))
+def _near_brain(scan: WorkingScan) -> Mask:
+    distance = ndimage.distance_transform_edt(~scan.mask, sampling=GRID_MM)
+    return np.asarray(distance <= NEAR_BRAIN_MM)
 
 
-def _masked_blur(values: Volume, mask: Mask) -> Volume:
-    sigmas = [1.2 / step for step in GRID_MM]
-    weight = ndimage.gaussian_filter(mask.astype(np.float32), sigmas)
-    return np.asarray(ndimage.gaussian_filter(np.where(mask, values, 0.0), sigmas) / np.maximum(weight, 0.05))
+def _brain_hu(ct: WorkingScan) -> Volume:
+    """HU of what lies inside the skull, blurred without taking in bone; 0 outside."""
+    values = np.clip(ct.image.data, *_BRAIN_RANGE_HU)
+    total = _blurred(np.where(ct.mask, values, 0.0), 1.2)
+    weight = _blurred(ct.mask.astype(np.float32), 1.2)
+    return np.where(ct.mask, total / np.maximum(weight, 0.05), 0.0)
+
+
+def _blurred(values: Volume, sigma_mm: float) -> Volume:
+    return np.asarray(
+        ndimage.gaussian_filter(values.astype(np.float32), [sigma_mm / step for step in GRID_MM])
+    )
 
 
 def _centre(scan: WorkingScan) -> Volume:
@@ -206,11 +211,6 @@ def _centre(scan: WorkingScan) -> Volume:
 
 def _on(grid: Image, values: npt.NDArray[Any]) -> sitk.Image:
     return to_sitk(Image(np.ascontiguousarray(values, dtype=np.float32), grid.affine))
-
-
-def _moved(grid: Image, values: Volume, start: Matrix) -> sitk.Image:
-    """The FLAIR with the starting alignment put into its affine."""
-    return to_sitk(Image(values.astype(np.float32), np.linalg.inv(start) @ grid.affine))
 
 
 def _greedy(command: str, images: dict[str, Any]) -> Any:
