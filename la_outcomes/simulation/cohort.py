@@ -87,9 +87,12 @@ def simulate_cohort(
         _case(out_dir, row, by_patient[row["patient_id"]], sources, (seed, parameters, run))
         for row in _complete_rows(clinical)
     ]
-    outcomes = map_cases(simulate_patient, cases, jobs=jobs, label="simulating heads")
-    done = [case for case, outcome in zip(cases, outcomes, strict=True) if outcome.succeeded]
-    _write_tables(out_dir, [read_shard(shard_path(out_dir, KIND, case.key))["rows"] for case in done])
+    # one anatomy after the other: a worker keeps the last ones it read
+    in_turn = sorted(cases, key=lambda case: case.anatomy)
+    outcomes = map_cases(simulate_patient, in_turn, jobs=jobs, label="simulating heads")
+    done = {outcome.case_id for outcome in outcomes if outcome.succeeded}
+    finished = [case for case in cases if case.case_id in done]
+    _write_tables(out_dir, [read_shard(shard_path(out_dir, KIND, case.key))["rows"] for case in finished])
     raise_if_any_failed(outcomes, what="simulated patients")
     return outcomes
 

@@ -147,7 +147,8 @@ def _add_headrest(data: FloatArray, pixel: float, rng: np.random.Generator, mode
         return
     x, y = ((np.arange(n) - (n - 1) / 2) * pixel for n in data.shape[:2])
     distance = np.abs(np.hypot(x[:, None], y[None, :] + 6) - radius)
-    shell = (distance < model["thickness_mm"] / 2) & (y[None, :] < -30)
+    gap = 70.0 * (rng.random() < model["sides_only"])
+    shell = (distance < model["thickness_mm"] / 2) & (y[None, :] < -30) & (np.abs(x[:, None]) >= gap)
     data[shell] = np.where(data[shell] < -900, np.float32(model["hu"]), data[shell])
 
 
