@@ -106,12 +106,8 @@ def scan_ct(
     rng: np.random.Generator,
     model: dict[str, Any],
 ) -> Image:
-    """Take the CT: int16 Hounsfield units on the grid. Raises ``InputError`` for an unknown vendor."""
-    if settings.manufacturer not in model["vendors"]:
-        raise InputError(
-            f"no CT of {settings.manufacturer!r} is known", hint=f"one of {list(model['vendors'])}"
-        )
-    vendor = model["vendors"][settings.manufacturer]
+    """Take the CT: int16 HU on the grid. Raises ``InputError`` for an unknown vendor or kernel."""
+    vendor = reconstruction(settings, model)
     data = sample(hu, head.affine, grid, step_mm=model["step_mm"], outside=AIR_HU)
     pixel = float(grid.affine[0, 0])
     _move(data, pixel, rng, model["motion"])
@@ -124,6 +120,22 @@ def scan_ct(
     data += _noise(data, bone, settings, pixel, rng, model)
     _outside_circle(data)
     return Image(np.clip(np.rint(data), *_HU_RANGE).astype(np.int16), grid.affine)
+
+
+def reconstruction(settings: CtSettings, model: dict[str, Any]) -> dict[str, float]:
+    """Offset, blur and noise of a vendor's scanner with one of its kernels."""
+    vendors, kernels = model["vendors"], model["kernels"]
+    if settings.manufacturer not in vendors:
+        raise InputError(f"no CT of {settings.manufacturer!r} is known", hint=f"one of {list(vendors)}")
+    if settings.kernel not in kernels:
+        raise InputError(f"no CT kernel {settings.kernel!r} is known", hint=f"one of {list(kernels)}")
+    vendor, (blur, noise, peak) = vendors[settings.manufacturer], kernels[settings.kernel]
+    return {
+        "hu_offset": vendor["hu_offset"],
+        "psf_mm": vendor["psf_mm"] * blur,
+        "noise_hu_at_5_mm": vendor["noise_hu_at_5_mm"] * noise,
+        "noise_peak": vendor["noise_peak"] * peak,
+    }
 
 
 def _move(data: FloatArray, pixel: float, rng: np.random.Generator, model: dict[str, Any]) -> None:
@@ -177,7 +189,7 @@ def _noise(
     model: dict[str, Any],
 ) -> FloatArray:
     """Noise with the kernel's texture; stronger in thin slices, behind much bone and at the centre."""
-    vendor = model["vendors"][settings.manufacturer]
+    vendor = reconstruction(settings, model)
     sd = vendor["noise_hu_at_5_mm"] * np.sqrt(5.0 / settings.slice_thickness_mm)
     sd = float(np.clip(sd * np.exp(model["noise_sd_ln"] * rng.standard_normal()), *model["noise_range_hu"]))
     noise = _coloured_noise(data.shape, pixel, float(vendor["noise_peak"]), rng)

@@ -11,9 +11,9 @@ from scipy import ndimage
 from la_outcomes.errors import InputError
 from la_outcomes.imaging.geometry import Image, volume_ml
 from la_outcomes.simulation.anatomy import Anatomy, Tissue
-from la_outcomes.simulation.ct import head_hu
+from la_outcomes.simulation.ct import head_hu, reconstruction
 from la_outcomes.simulation.pair import DrawnPatient, SimulatedPair, draw_patient, simulate_pair, take_flair
-from la_outcomes.simulation.parameters import Parameters
+from la_outcomes.simulation.parameters import Parameters, load_parameters
 from la_outcomes.simulation.patient import CtSettings, FlairSettings, PatientSpec
 
 LPS = np.array([-1.0, -1.0, 1.0])
@@ -163,11 +163,33 @@ def test_the_ct_looks_like_a_ct(small_pair: SimulatedPair) -> None:
     assert 15 < np.median(ct.data[white]) < 40
 
 
+def test_every_scanner_of_the_clinical_simulation_can_be_taken() -> None:
+    parameters = load_parameters()
+    for vendor, scanner in parameters["clinical"]["scanners"].items():
+        for kernel in scanner["kernels"]:
+            found = reconstruction(CtSettings(vendor, kernel), parameters["image"]["ct"])
+            assert 0.2 < found["psf_mm"] < 0.8
+            assert 2.0 < found["noise_hu_at_5_mm"] < 5.0
+    for kvp in parameters["clinical"]["kvp"]:
+        assert kvp in parameters["image"]["ct"]["kvp_factor"]
+
+
+def test_a_soft_kernel_is_smoother_than_a_sharp_one(
+    phantom: Anatomy, small_patient: PatientSpec, image_parameters: Parameters
+) -> None:
+    spread = []
+    for vendor, kernel in (("GE", "SOFT"), ("Canon", "FC64")):
+        asked = replace(small_patient, ct=replace(small_patient.ct, manufacturer=vendor, kernel=kernel))
+        ct = simulate_pair(phantom, asked, 3, image_parameters).ct.data.astype(float)
+        brain = (ct > 15) & (ct < 50)
+        spread.append(float(np.abs(np.diff(ct, axis=0))[brain[1:]].mean()))
+    assert spread[0] < 0.8 * spread[1]
+
+
 def test_pixels_grow_where_they_would_cut_the_skull_off(template: Anatomy) -> None:
     from la_outcomes.simulation.ct import ct_grid
     from la_outcomes.simulation.fields import stream
     from la_outcomes.simulation.head import build_head
-    from la_outcomes.simulation.parameters import load_parameters
 
     image = load_parameters()["image"]
     head = build_head(template, PatientSpec(icv_ml=1800), stream(1, "h"), image["head"])
@@ -195,7 +217,12 @@ def test_wmh_is_bright_on_flair_and_fluid_dark(small_pair: SimulatedPair) -> Non
 
 
 @pytest.mark.parametrize(
-    ("ct", "message"), [(CtSettings(manufacturer="Acme"), "Acme"), (CtSettings(kvp=90.0), "90 kV")]
+    ("ct", "message"),
+    [
+        (CtSettings(manufacturer="Acme"), "Acme"),
+        (CtSettings(kvp=90.0), "90 kV"),
+        (CtSettings(kernel="Q"), "kernel"),
+    ],
 )
 def test_unknown_scanners_are_refused(
     phantom: Anatomy, image_parameters: Parameters, ct: CtSettings, message: str
