@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from la_outcomes.cli.demo_plan import DemoPlan
 
-_PREDICTION = "LA volume on CT v pseudo-label volume"
+_PREDICTION = "LA volume on CT v Pseudo-label volume"
 
 
 def summary(plan: DemoPlan) -> str:

@@ -23,13 +23,13 @@ from scipy import ndimage
 from la_outcomes.errors import InputError
 from la_outcomes.imaging.geometry import Image, orthogonal_grid, resample_to, to_sitk
 
-ALGORITHM = "greedy rigid NMI, rigid NCC, deformable NMI, version 2"
+ALGORITHM = "greedy rigid NMI, rigid NCC, deformable NMI, version 3"
 GRID_MM = (2.5, 2.5, 2.5)
 MARGIN_MM = 12.0
 NEAR_BRAIN_MM = 4.0
 START = "-m NMI -n 60x20"
 REFINEMENT = "-m NCC 1x1x1 -n 20"
-DEFORMATION = "-m NMI -n 40 -e 0.3 -s 4vox 2vox"
+DEFORMATION = "-m NMI -n 25 -e 0.3 -s 4vox 2vox"
 _CT_RANGE_HU = (-20.0, 80.0)
 _BRAIN_RANGE_HU = (-10.0, 60.0)
 _LPS = np.diag([-1.0, -1.0, 1.0, 1.0])

@@ -14,8 +14,10 @@ from la_outcomes.segmentation.labels.coregistration import Coregistration, Worki
 
 CSF_HU = 13.5
 CSF_SLOPE_HU = 3.5
-CSF_SHARE_OF_BRAIN_SIGNAL = 0.55
+CSF_SHARE_OF_BRAIN_SIGNAL = 0.7
 CSF_SLOPE_SHARE = 0.1
+EDGE_VOXELS = 2
+MAP_BLUR_VOXELS = 2.0
 NO_OVERLAP_DICE = 0.5
 FIGURES = (
     "csf_correlation",
@@ -53,7 +55,7 @@ def judge(found: Coregistration, carried: Volume, inside_ct: npt.NDArray[np.bool
     """Quality of one pair.
 
     ``carried`` is the soft map (0..1) and ``inside_ct`` the intracranial mask, both on the CT's grid. CSF
-    maps are soft: dark in the CT below 13.5 HU, dark in the FLAIR below 0.55 of the brain's median.
+    maps are soft: dark in the CT below 13.5 HU, dark in the FLAIR below 0.7 of the brain's median.
     """
     low, high = np.percentile(found.jacobian, [1, 99])
     total = float(carried.sum())
@@ -87,23 +89,24 @@ def _verdict(figures: dict[str, float]) -> tuple[str, str | None]:
 
 
 def _csf_correlation(ct: WorkingScan, flair: WorkingScan) -> float:
-    both = ct.mask & flair.mask
-    if both.sum() < 100:
+    """Inside the brain, away from its edge: the edge alone would agree however the ventricles lie."""
+    core = ndimage.binary_erosion(ct.mask, iterations=EDGE_VOXELS) & flair.mask
+    if core.sum() < 100:
         return 0.0
-    dark_ct = _logistic((CSF_HU - _masked_blur(ct)) / CSF_SLOPE_HU)[both]
-    relative = _masked_blur(flair) / float(np.median(flair.image.data[both]))
-    dark_flair = _logistic((CSF_SHARE_OF_BRAIN_SIGNAL - relative) / CSF_SLOPE_SHARE)[both]
-    if dark_ct.std() == 0 or dark_flair.std() == 0:
+    dark_ct = _logistic((CSF_HU - _masked_blur(ct.image.data, ct.mask)) / CSF_SLOPE_HU)
+    relative = _masked_blur(flair.image.data, flair.mask) / float(np.median(flair.image.data[core]))
+    dark_flair = _logistic((CSF_SHARE_OF_BRAIN_SIGNAL - relative) / CSF_SLOPE_SHARE)
+    first = _masked_blur(dark_ct, ct.mask, MAP_BLUR_VOXELS)[core]
+    second = _masked_blur(dark_flair, flair.mask, MAP_BLUR_VOXELS)[core]
+    if first.std() == 0 or second.std() == 0:
         return 0.0
-    return float(np.corrcoef(dark_ct, dark_flair)[0, 1])
+    return float(np.corrcoef(first, second)[0, 1])
 
 
-def _masked_blur(scan: WorkingScan) -> Volume:
-    weight = ndimage.gaussian_filter(scan.mask.astype(np.float32), 1.0)
-    values = np.clip(scan.image.data, -100.0, None)
-    return np.asarray(
-        ndimage.gaussian_filter(np.where(scan.mask, values, 0.0), 1.0) / np.maximum(weight, 0.05)
-    )
+def _masked_blur(values: Volume, mask: npt.NDArray[np.bool_], sigma_voxels: float = 1.0) -> Volume:
+    weight = ndimage.gaussian_filter(mask.astype(np.float32), sigma_voxels)
+    inside = np.where(mask, np.clip(values, -100.0, None), 0.0)
+    return np.asarray(ndimage.gaussian_filter(inside, sigma_voxels) / np.maximum(weight, 0.05))
 
 
 def _logistic(values: Volume) -> Volume:
