@@ -37,9 +37,7 @@ class LaOutcomesError(Exception):
         return (_rebuild, (type(self), self.what, self.where, self.hint))
 
 
-def _rebuild(
-    kind: type[LaOutcomesError], what: str, where: str | None, hint: str | None
-) -> LaOutcomesError:
+def _rebuild(kind: type[LaOutcomesError], what: str, where: str | None, hint: str | None) -> LaOutcomesError:
     return kind(what, where=where, hint=hint)
 
 

@@ -33,9 +33,7 @@ def sha256_file(path: str | Path) -> str:
 
 def canonical_json(value: object) -> str:
     """JSON text that is the same for equal values: sorted keys, no spaces, NaN refused."""
-    return json.dumps(
-        value, sort_keys=True, separators=(",", ":"), default=_plain, allow_nan=False
-    )
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), default=_plain, allow_nan=False)
 
 
 def sha256_json(value: object) -> str:
@@ -92,9 +90,7 @@ def case_key(
     return sha256_json([dict(inputs_sha256), model_sha256, parameters_sha256])
 
 
-def write_shard(
-    out_dir: str | Path, *, kind: str, case_id: str, key: str, status: str, rows: Rows
-) -> Path:
+def write_shard(out_dir: str | Path, *, kind: str, case_id: str, key: str, status: str, rows: Rows) -> Path:
     """Write one case's shard to ``out_dir/shards`` and return its path.
 
     The name is ``<kind>-<first 16 of key>.json``: a rerun of the same work replaces the same file.

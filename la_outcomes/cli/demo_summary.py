@@ -28,7 +28,8 @@ def summary(plan: DemoPlan) -> str:
 
 def _counts(connection: duckdb.DuckDBPyConnection) -> list[str]:
     rows = connection.execute(
-        "SELECT count(*), count(la_volume_ml), count(*) FILTER (model_kind = 'segmentation') FROM current_la_volume"
+        "SELECT count(*), count(la_volume_ml), count(*) FILTER (model_kind = 'segmentation') "
+        "FROM current_la_volume"
     ).fetchone()
     reasons = connection.execute(
         "SELECT not_measured_reason, count(*) FROM current_la_volume WHERE la_volume_ml IS NULL "

@@ -25,6 +25,12 @@ TISSUE_HU = (-15.0, 100.0)
 INSIDE_SKULL_HU = 400.0
 CSF_BELOW_HU = 15.0
 SMALLEST_SKULL_ML = 100.0
+CORE_LEVEL = 0.72
+TISSUE_LEVEL = 0.55
+BRAIN_HEIGHT_MM = 165.0
+UPPER_BRAIN_MM = 100.0
+DEEP_MM = 20.0
+COIL_MM = 30.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,16 +67,17 @@ def ct_brain(image: Image) -> Brain:
 def flair_brain(image: Image) -> Brain:
     """Intracranial mask of a FLAIR, with or without skull, on its own grid.
 
-    Tissue is what is brighter than half its neighbourhood; the brain is the deepest core that an erosion
-    frees from the scalp, grown back over a watershed between core and scalp. Raises ``InputError``
-    where nothing of the kind is found.
+    Tissue is what is nearly as bright as white matter; the brain is the deepest core that an erosion
+    frees from the scalp, grown back over a watershed between core and scalp. CSF that lies between brain
+    and skull is as dark as bone on FLAIR: up to 5 mm of it are taken in. Raises ``InputError`` where
+    nothing of the kind is found.
     """
     work = _on_work_grid(Image(_smooth(image, 0.8), image.affine), outside=0.0)
-    level = _levelled(work.data)
-    tissue = level > 0.5
-    head = np.asarray(ndimage.binary_fill_holes(_eroded(_dilated(_largest(level > 0.25), 6.0), 6.0)))
-    core, radius = _free_core(_depth(tissue), _depth(head))
-    scalp = (_depth(head) < 5.0) & tissue & ~_dilated(core, radius + 1.0)
+    head_depth = _depth(_head(work.data))
+    level = _levelled(work.data, head_depth)
+    core, radius = _free_core(_depth(level > CORE_LEVEL), head_depth)
+    tissue = level > TISSUE_LEVEL
+    scalp = (head_depth < 5.0) & tissue & ~_dilated(core, radius + 1.0)
     brain = _watershed(_depth(tissue), core, scalp) & tissue & _dilated(core, radius + 3.0)
     inside = _back(_filled(_eroded(_dilated(brain, 10.0), 9.0)), work, image)
     return Brain(inside, volume_ml(inside, image.affine), None)
@@ -120,16 +127,32 @@ def _sides_with_bone(bone: Mask) -> npt.NDArray[np.uint8]:
     return count
 
 
-def _levelled(values: Volume) -> Volume:
-    """Signal relative to the tissue within about 20 mm, which takes out the bias field."""
-    bright = values > np.percentile(values, 99) * 0.1
+def _head(values: Volume) -> Mask:
+    """Everything inside the skin, down to where a brain can reach from the vertex."""
+    bright = values > 0.1 * np.percentile(values, 99)
     if not bright.any():
         raise InputError("the scan holds no signal")
-    middle = float(np.median(values[bright]))
-    tissue = values > 0.5 * middle
-    total = ndimage.gaussian_filter(np.where(tissue, values, 0.0), 20.0 / GRID_MM)
-    weight = ndimage.gaussian_filter(tissue.astype(np.float32), 20.0 / GRID_MM)
-    return np.asarray(values / np.maximum(total / np.maximum(weight, 0.05), 0.3 * middle))
+    skin = _largest(values > 0.25 * float(np.median(values[bright])))
+    head = np.asarray(ndimage.binary_fill_holes(_eroded(_dilated(skin, 6.0), 6.0)))
+    slices = np.flatnonzero(head.any(axis=(0, 1)))
+    head[:, :, : max(int(slices[-1] - BRAIN_HEIGHT_MM / GRID_MM), 0)] = False
+    return head
+
+
+def _levelled(values: Volume, head_depth: Volume) -> Volume:
+    """Signal relative to white matter, slow changes of the coil taken out."""
+    top = int(np.flatnonzero(head_depth.any(axis=(0, 1)))[-1])
+    deep = head_depth > DEEP_MM
+    deep[:, :, : max(int(top - UPPER_BRAIN_MM / GRID_MM), 0)] = False
+    if not deep.any():
+        raise InputError("no brain was found in the scan", hint="la-outcomes check tells what the file is")
+    bright = values[deep & (values > 0.5 * np.percentile(values[deep], 90))]
+    white = float(np.median(bright))
+    tissue = (values > 0.75 * white) & (values < 1.35 * white) & (head_depth > 10.0)
+    total = ndimage.gaussian_filter(np.where(tissue, values, 0.0), COIL_MM / GRID_MM)
+    weight = ndimage.gaussian_filter(tissue.astype(np.float32), COIL_MM / GRID_MM)
+    local = np.where(weight > 0.05, total / np.maximum(weight, 0.05), white)
+    return np.asarray(values / np.clip(local, 0.75 * white, 1.35 * white))
 
 
 def _free_core(tissue_depth: Volume, head_depth: Volume) -> tuple[Mask, float]:
@@ -167,11 +190,28 @@ def _depth(mask: Mask) -> Volume:
 def _dilated(mask: Mask, radius_mm: float) -> Mask:
     if not mask.any():
         return mask
-    return np.asarray(ndimage.distance_transform_edt(~mask, sampling=GRID_MM) <= radius_mm)
+    box = _box(mask, int(np.ceil(radius_mm / GRID_MM)))
+    grown = np.zeros(mask.shape, bool)
+    grown[box] = ndimage.distance_transform_edt(~mask[box], sampling=GRID_MM) <= radius_mm
+    return grown
 
 
 def _eroded(mask: Mask, radius_mm: float) -> Mask:
-    return _depth(mask) > radius_mm
+    if not mask.any():
+        return mask
+    box = _box(mask, 0)
+    shrunk = np.zeros(mask.shape, bool)
+    shrunk[box] = _depth(mask[box]) > radius_mm
+    return shrunk
+
+
+def _box(mask: Mask, margin: int) -> tuple[slice, ...]:
+    """The part of the grid that holds the mask, with a margin in voxels."""
+    found = ndimage.find_objects(mask.astype(np.uint8))[0]
+    return tuple(
+        slice(max(part.start - margin, 0), min(part.stop + margin, size))
+        for part, size in zip(found, mask.shape, strict=True)
+    )
 
 
 def _largest(mask: Mask) -> Mask:

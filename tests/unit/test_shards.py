@@ -73,9 +73,10 @@ def test_a_failed_write_leaves_the_old_file_and_no_litter(tmp_path):
     def fail():
         with shards.atomic_path(target) as temporary:
             temporary.write_text("half")
-            raise RuntimeError
+            raise RuntimeError("on purpose")
 
-    pytest.raises(RuntimeError, fail)
+    with pytest.raises(RuntimeError, match="on purpose"):
+        fail()
     assert target.read_text() == "old"
     assert [p.name for p in tmp_path.iterdir()] == ["x.txt"]
 

@@ -11,7 +11,11 @@ points to FLAIR points (LPS mm). One thread, so the same inputs give the same by
 from __future__ import annotations
 
 import io
+import os
+import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -218,7 +222,22 @@ def _greedy(command: str, images: dict[str, Any]) -> Any:
 
     engine = Greedy3D()
     try:
-        engine.execute(f"-threads 1 -V 0 {command}", out=io.StringIO(), err=io.StringIO(), **images)
+        with _quiet():
+            engine.execute(f"-threads 1 -V 0 {command}", out=io.StringIO(), err=io.StringIO(), **images)
     except RuntimeError as error:
         raise InputError("coregistration found no overlap of CT and FLAIR") from error
     return engine
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Standard output closed for what compiled code prints past Python's streams."""
+    sys.stdout.flush()
+    kept = os.dup(1)
+    with open(os.devnull, "wb") as nowhere:
+        os.dup2(nowhere.fileno(), 1)
+        try:
+            yield
+        finally:
+            os.dup2(kept, 1)
+            os.close(kept)

@@ -1,8 +1,8 @@
 """nnU-Net's trainer with the recipe's schedule, seeded, resumable to the bit on a CPU, and talkative.
 
 What differs from nnU-Net: checkpoints are written whole or not at all and read without unpickling
-objects; bfloat16 on processors that have it; a loss that is not a number stops the training; data-wait and step times are
-told apart. Losses, sampling, augmentation, architecture and optimizer are nnU-Net's.
+objects; bfloat16 on processors that have it; a loss that is not a number stops the training; data-wait
+and step times are told apart. Losses, sampling, augmentation, architecture and optimizer are nnU-Net's.
 """
 
 from __future__ import annotations

@@ -126,7 +126,8 @@ def test_no_brain_and_foreign_brain_are_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    "changes", [{"size_px": 8}, {"spacing_mm": 0.0}, {"hu_high": -30.0}, {"hu_scale": 0.0}, {"hu_low": np.nan}]
+    "changes",
+    [{"size_px": 8}, {"spacing_mm": 0.0}, {"hu_high": -30.0}, {"hu_scale": 0.0}, {"hu_low": np.nan}],
 )
 def test_impossible_inputs_are_refused(changes: dict[str, float]) -> None:
     with pytest.raises(InputError):
