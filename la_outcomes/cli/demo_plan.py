@@ -73,7 +73,7 @@ class Demo:
         return (
             (f"simulate {heads} patients with CT and FLAIR", self.simulate_images),
             (f"simulate {others} clinical patients without images", self.simulate_clinical),
-            ("find WMH on FLAIR, coregister, carry it to the CT", self.label),
+            ("coregister each FLAIR with its CT, carry its WMH mask over", self.label),
             ("train a small 2D nnU-Net on CT and pseudo-labels", self.train),
             ("segment every CT and measure its LA volume", self.segment),
             ("score the masks against pseudo-labels and truth", self.evaluate),
@@ -98,13 +98,13 @@ class Demo:
             )
 
     def label(self) -> None:
-        """Pseudo-labels of all pairs; a failing pair stays without."""
+        """Pseudo-labels from the WMH masks of the simulated FLAIRs; a failing pair stays without."""
         from la_outcomes.segmentation.labels.pseudo_labels import label_pairs
 
         label_pairs(
             self.plan.out / "scans" / "pairs.csv",
             self.plan.out / "labels",
-            wmh="classical",
+            wmh="auto",
             jobs=self.plan.jobs,
         )
 
