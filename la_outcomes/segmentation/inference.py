@@ -53,7 +53,6 @@ class Segmentation:
 
     mask: Bools
     la_volume_ml: float
-    brain_volume_ml: float | None
     icv_ml: float
     input_warning: str | None
 
@@ -76,9 +75,7 @@ def segment_scan(image: Image, bundle: Bundle) -> Segmentation:
     if not np.isfinite(logits).all():
         raise InputError("the network gave values that are not numbers")
     mask = (crop.to_scan(logits, outside=_NO_LA_LOGIT) > 0) & brain.intracranial
-    return Segmentation(
-        mask, volume_ml(mask, image.affine), brain.brain_volume_ml, brain.icv_ml, _warning(image, bundle)
-    )
+    return Segmentation(mask, volume_ml(mask, image.affine), brain.icv_ml, _warning(image, bundle))
 
 
 def segment_scans(
@@ -170,7 +167,6 @@ def _written(case: ScanCase, image: Image, found: Segmentation, job: SegmentJob)
     calibrated = Calibration.from_card(calibration).volumes(found.la_volume_ml) if calibration else {}
     return calibrated | {
         "la_volume_ml": found.la_volume_ml,
-        "brain_volume_ml": found.brain_volume_ml,
         "icv_ml": found.icv_ml,
         "input_warning": found.input_warning,
         "mask_path": mask_path.as_posix(),
