@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from la_outcomes.analysis.figures.agreement import scatter_figure
+from la_outcomes.analysis.figures import base
 from la_outcomes.analysis.figures.base import FIGURE_DPI, save_figure
 from la_outcomes.analysis.figures.flow import flow_figure
 from la_outcomes.analysis.figures.forest import ForestLine, forest_figure
@@ -31,7 +32,10 @@ def _texts(figure: Figure) -> list[str]:
     return [*labels, *ticks, *(text.get_text() for text in figure.texts)]
 
 
-def test_equal_figures_are_equal_files_at_print_resolution(tmp_path: Path) -> None:
+def test_equal_figures_are_equal_files_at_print_resolution(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(base, "FIGURE_DPI", FIGURE_DPI)
     for name in ("first", "second"):
         save_figure(_scatter(), tmp_path / name, simulated=True)
     for suffix in (".png", ".svg"):
