@@ -10,8 +10,8 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
-from la_outcomes.analysis.figures.agreement import scatter_figure
 from la_outcomes.analysis.figures import base
+from la_outcomes.analysis.figures.agreement import scatter_figure
 from la_outcomes.analysis.figures.base import FIGURE_DPI, save_figure
 from la_outcomes.analysis.figures.flow import flow_figure
 from la_outcomes.analysis.figures.forest import ForestLine, forest_figure
