@@ -14,7 +14,7 @@ import typer
 def command(
     out: Annotated[Path, typer.Option(help="folder for everything the demo makes")],
     patients: Annotated[
-        int | None, typer.Option(min=10, help="simulated patients with images (default 34, tiny 10)")
+        int | None, typer.Option(min=10, help="simulated patients with images (default 28, tiny 10)")
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="same seed, same patients")] = 1,
     tiny: Annotated[

@@ -42,8 +42,8 @@ class DemoPlan:
 
 
 def demo_plan(out: Path, *, patients: int | None, seed: int, tiny: bool, jobs: int) -> DemoPlan:
-    """The demo's sizes: 34 patients with images and 867 without, or 10 and 300 where ``tiny``."""
-    count = patients if patients is not None else (10 if tiny else 34)
+    """The demo's sizes: 28 patients with images and 867 without, or 10 and 300 where ``tiny``."""
+    count = patients if patients is not None else (10 if tiny else 28)
     return DemoPlan(
         out=out,
         seed=seed,
