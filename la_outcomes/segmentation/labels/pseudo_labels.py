@@ -91,7 +91,7 @@ def label_pairs(pairs_csv: Path, out_dir: Path, *, wmh: str = "auto", jobs: int 
         "wmh": wmh,
         "classical": CLASSICAL_VERSION,
     }
-    job = LabelJob(Path(out_dir), wmh, Run("label", parameters))
+    job = LabelJob(Path(out_dir), wmh, Run("label", parameters, seed=coregistration.SEED))
     outcomes = map_cases(partial(label_case, job=job), cases, jobs=jobs, label="labelling pairs")
     _write_tables(job, cases)
     return outcomes

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from pair_phantom import dice, make_pair
 
 from la_outcomes.errors import InputError
 from la_outcomes.imaging.geometry import Image, volume_ml
 from la_outcomes.segmentation.brain import ct_brain, flair_brain
-from labels.pair_phantom import dice, make_pair
 
 
 @pytest.mark.parametrize("tilt", [0.0, 0.33])
