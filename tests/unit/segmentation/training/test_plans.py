@@ -31,8 +31,13 @@ def test_the_environment_is_as_before_even_after_an_error(
 ) -> None:
     monkeypatch.setenv("nnUNet_raw", "mine")
     monkeypatch.delenv("nnUNet_results", raising=False)
-    with pytest.raises(RuntimeError), nnunet_environment(tmp_path, "cpu"):
-        assert os.environ["nnUNet_raw"] == str(tmp_path / "nnUNet_raw")
-        raise RuntimeError
-    assert os.environ["nnUNet_raw"] == "mine"
-    assert "nnUNet_results" not in os.environ
+    names = ("nnUNet_raw", "nnUNet_results")
+
+    def fails() -> None:
+        with nnunet_environment(tmp_path, "cpu"):
+            assert [os.environ[name] for name in names] == [str(tmp_path / name) for name in names]
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fails()
+    assert [os.environ.get(name) for name in names] == ["mine", None]
