@@ -1,11 +1,24 @@
 -- The views that analyses read. Each row rule stands here and nowhere else.
 
+-- One row a review target, reviewer and pass: the reviewer's last decision that was not taken back. What
+-- agreement between reviewers, and of one with himself, is computed from.
+CREATE OR REPLACE VIEW reviewer_decision AS
+SELECT q.* EXCLUDE (undoes)
+FROM qc_reviews q
+ANTI JOIN qc_reviews u
+    ON u.undoes = q.reviewed_at AND u.target_kind = q.target_kind AND u.target_id = q.target_id
+    AND u.reviewer = q.reviewer AND u.pass_no = q.pass_no
+WHERE q.undoes IS NULL
+QUALIFY row_number() OVER (
+    PARTITION BY q.target_kind, q.target_id, q.reviewer, q.pass_no ORDER BY q.reviewed_at DESC
+) = 1;
+
 -- One row a review target: the decision that counts. A named adjudicator's goes before others', then the
 -- latest. The parts of target_id are taken apart so that tables can be joined on their keys.
 CREATE OR REPLACE VIEW latest_decision AS
 SELECT target_kind, decision, reason, reviewer, reviewed_at, target_id,
        string_split(target_id, '|') AS target_key
-FROM qc_reviews
+FROM reviewer_decision
 QUALIFY row_number() OVER (
     PARTITION BY target_kind, target_id
     ORDER BY is_adjudicator DESC, reviewed_at DESC, pass_no DESC, reviewer
@@ -92,17 +105,26 @@ QUALIFY row_number() OVER (
 ) = 1;
 
 -- One row a pair: its pseudo-label of the latest run, and whether it can be used: accepted by quality
--- control and not rejected on review, or sent to review and accepted there.
+-- control and not rejected on review, or sent to review and accepted there; never where its CT or FLAIR was
+-- rejected.
 CREATE OR REPLACE VIEW pair_label AS
-SELECT l.ct_scan_id, l.flair_scan_id, l.label_volume_ml, l.wmh_volume_ml, l.status, l.reason, l.run_id,
-       l.parameters_sha256, l.label_path, l.label_sha256,
-       CASE l.status
+SELECT l.ct_scan_id, l.flair_scan_id, l.label_volume_ml, l.wmh_volume_ml, l.status,
+       CASE
+           WHEN d.decision = 'reject' THEN 'rejected on review: ' || coalesce(d.reason, 'no reason given')
+           WHEN e.target_id IS NOT NULL
+               THEN 'scan rejected on review: ' || coalesce(e.reason, 'no reason given')
+           ELSE l.reason
+       END AS reason,
+       l.run_id, l.parameters_sha256, l.label_path, l.label_sha256,
+       e.target_id IS NULL AND CASE l.status
            WHEN 'accepted' THEN d.decision IS DISTINCT FROM 'reject'
            WHEN 'review' THEN d.decision IS NOT DISTINCT FROM 'accept'
            ELSE FALSE
        END AS is_usable
 FROM pseudo_labels l
 LEFT JOIN runs r ON r.run_id = l.run_id
+LEFT JOIN latest_decision e
+    ON e.target_kind = 'scan' AND e.decision = 'reject' AND e.target_id IN (l.ct_scan_id, l.flair_scan_id)
 LEFT JOIN latest_decision d
     ON d.target_kind = 'pseudo_label' AND d.target_key[1] = l.ct_scan_id
     AND d.target_key[2] = l.flair_scan_id AND d.target_key[3] = l.parameters_sha256
@@ -124,7 +146,7 @@ rating AS (
     JOIN rater USING (rater)
     JOIN scans s ON s.scan_id = f.scan_id AND s.modality = 'CT'
     LEFT JOIN current_la_volume c ON c.patient_id = s.patient_id
-    WHERE rater_no <= 2
+    WHERE rater_no <= 2 AND (pv IS NOT NULL OR deep IS NOT NULL)
     QUALIFY row_number() OVER (PARTITION BY f.scan_id, rater_no ORDER BY f.pass_no) = 1
 ),
 one_scan AS (

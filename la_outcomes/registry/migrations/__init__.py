@@ -58,17 +58,19 @@ def migrate(connection: duckdb.DuckDBPyConnection, path: Path, steps: dict[int, 
         connection.execute("CHECKPOINT")
         copy_while_open(path, path.with_suffix(f".before-v{newest}.duckdb"))
     for number in range(version + 1, newest + 1):
-        _apply(connection, number, steps[number])
+        _apply(connection, number, steps[number], is_last=number == newest)
     return newest
 
 
-def _apply(connection: duckdb.DuckDBPyConnection, number: int, sql: str) -> None:
+def _apply(connection: duckdb.DuckDBPyConnection, number: int, sql: str, *, is_last: bool) -> None:
+    """One step; descriptions of columns are those of the newest schema, so the last step writes them."""
     now = datetime.now(UTC).replace(tzinfo=None)
     connection.begin()
     try:
         connection.execute(sql)
         connection.execute("INSERT INTO schema_migrations VALUES (?, ?, version())", [number, now])
-        schema.comment(connection)
+        if is_last:
+            schema.comment(connection)
     except duckdb.Error:
         connection.rollback()
         raise

@@ -186,6 +186,54 @@ def test_the_decision_that_counts(
     assert (reason is None) == (volume is not None)
 
 
+def test_a_decision_taken_back_gives_way_to_the_one_before(filled: Filled) -> None:
+    filled.ct("first")
+    filled.measure("first", 5.0)
+    filled.review("la_measurement", MEASUREMENT, "reject", hour=1)
+    filled.review("la_measurement", MEASUREMENT, "accept", hour=2)
+    assert filled.current() == ("first", 5.0, None)
+    filled.review("la_measurement", MEASUREMENT, "withdrawn", hour=3, undoes="2026-02-01 02:00:00")
+    assert filled.current() == ("first", None, "rejected on review: infarct")
+    filled.review("la_measurement", MEASUREMENT, "withdrawn", hour=4, undoes="2026-02-01 01:00:00")
+    assert filled.current() == ("first", 5.0, None)
+    assert filled.ask("SELECT count(*) FROM reviewer_decision") == [(0,)]
+
+
+def test_nobody_takes_back_anothers_decision(filled: Filled) -> None:
+    filled.ct("first")
+    filled.measure("first", 5.0)
+    filled.review("la_measurement", MEASUREMENT, "reject", "a", hour=1)
+    filled.review("la_measurement", MEASUREMENT, "withdrawn", "b", hour=2, undoes="2026-02-01 01:00:00")
+    assert filled.current()[1] is None
+
+
+def test_a_rejected_scan_takes_its_label_along_with_the_reason(filled: Filled) -> None:
+    filled.ct("ct")
+    filled.add("scans", scan_id="fl", patient_id="p1", modality="FLAIR")
+    filled.add("pairs", ct_scan_id="ct", flair_scan_id="fl")
+    filled.add(
+        "pseudo_labels", ct_scan_id="ct", flair_scan_id="fl", parameters_sha256=PARAMETERS,
+        label_volume_ml=2.0, status="accepted",
+    )  # fmt: skip
+    for target in ("ct", "fl"):
+        filled.review("scan", target, "reject")
+    found = filled.ask("SELECT is_usable, reason FROM pair_label")
+    assert found == [(False, "scan rejected on review: infarct")]
+    flow = filled.ask("SELECT reason, n FROM cohort_flow WHERE step = 'pseudo-label usable'")
+    assert flow == [("scan rejected on review: infarct", 1)]
+
+
+def test_a_rating_taken_back_leaves_the_other_raters(filled: Filled) -> None:
+    filled.ct("ct")
+    filled.add("fazekas_ratings", scan_id="ct", rater="a", pass_no=1, rated_at="2026-02-01 01:00:00")
+    filled.add(
+        "fazekas_ratings", scan_id="ct", rater="b", pass_no=1, fazekas_periventricular=1, fazekas_deep=2
+    )
+    assert filled.ask("SELECT fazekas_max_r1, fazekas_max_r2, fazekas_max FROM patient_fazekas") == [
+        (None, 2, 2)
+    ]
+
+
 def test_one_row_a_patient_with_several_of_everything(filled: Filled) -> None:
     for i in range(3):
         filled.ct(f"ct{i}", i, manufacturer=f"vendor{i}")
