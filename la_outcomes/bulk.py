@@ -35,13 +35,20 @@ _ARROW_TYPES: dict[str, pa.DataType] = {
 
 @dataclass(frozen=True)
 class BulkShard:
-    """A bulk shard as read: its header, the row of ``runs`` it came from, and the rows as Arrow."""
+    """A bulk shard's header, the row of ``runs`` it came from, and where its rows are."""
 
+    path: Path
     kind: str
     table: str
     run: dict[str, Any]
     sha256: str
-    rows: pa.Table
+    columns: tuple[str, ...]
+    n_rows: int
+
+    @property
+    def rows(self) -> pa.Table:
+        """The rows as Arrow, read anew each time."""
+        return pq.read_table(self.path)
 
 
 def write_bulk(out_dir: str | Path, *, kind: str, table: str, frame: pd.DataFrame, run: Run) -> Path:
@@ -62,7 +69,7 @@ def write_bulk(out_dir: str | Path, *, kind: str, table: str, frame: pd.DataFram
 
 
 def read_bulk(path: str | Path) -> BulkShard:
-    """Read a bulk shard and check its bytes against its name.
+    """Read a bulk shard's header and check its bytes against its name and its columns' types.
 
     Raises ``InputError`` where the file is cut short, altered, renamed or no bulk shard.
     """
@@ -74,11 +81,21 @@ def read_bulk(path: str | Path) -> BulkShard:
             hint="delete it and run its command again",
         )
     try:
-        rows = pq.read_table(path)
-        header = json.loads(rows.schema.metadata[_HEADER_KEY])
-        return BulkShard(header["kind"], header["table"], header["run"], digest, rows)
+        metadata = pq.read_metadata(path)
+        schema = metadata.schema.to_arrow_schema()
+        header = json.loads(schema.metadata[_HEADER_KEY])
+        kind, table, run = header["kind"], header["table"], header["run"]
     except (pa.ArrowException, KeyError, TypeError, ValueError) as error:
         raise InputError("not a bulk shard of this program", where=path.name) from error
+    _check_types(table, schema, path)
+    return BulkShard(path, kind, table, run, digest, tuple(schema.names), metadata.num_rows)
+
+
+def _check_types(table: str, schema: pa.Schema, path: Path) -> None:
+    for field in schema:
+        column = load_dictionary().column(table, field.name)
+        if field.type != _ARROW_TYPES[column.type]:
+            raise InputError(f"{table}.{field.name} is {field.type}, no {column.type}", where=path.name)
 
 
 def arrow_schema(table: str) -> pa.Schema:

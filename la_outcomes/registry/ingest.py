@@ -12,6 +12,7 @@ import duckdb
 import pyarrow as pa
 
 from la_outcomes.errors import InputError
+from la_outcomes.registry.checking import refuse_faulty
 from la_outcomes.registry.database import check_not_held, open_for_writing, open_read_only
 from la_outcomes.registry.files import imports_folder, snapshot_path, wal_path
 from la_outcomes.registry.merge import START_TABLE, merge
@@ -153,6 +154,7 @@ def _take_in(connection: duckdb.DuckDBPyConnection, shards: list[Shard], report:
     connection.execute(f"CREATE OR REPLACE TEMP TABLE {START_TABLE} AS FROM starts")
     connection.unregister("starts")
     stage = stage_shards(connection, shards)
+    refuse_faulty(stage)
     report.rows = merge(stage)
     report.faults += [
         Fault(shards[place].file.path.name, why) for place, why in sorted(stage.refused.items())

@@ -12,68 +12,62 @@ import duckdb
 from la_outcomes.dictionary import Column, Table
 from la_outcomes.registry.rules import literal, quote
 from la_outcomes.registry.shard_files import SHARD_COLUMN
-from la_outcomes.registry.staging import Stage, stage_name
+from la_outcomes.registry.staging import Stage, Staged
 
 START_TABLE = "staged_start"
 
 
 def merge(stage: Stage) -> dict[str, int]:
     """Merge all staged tables, parents first, and return the number of rows by table."""
-    return {table.name: _merge_table(stage.connection, table) for table in stage.tables}
+    return {staged.table.name: _merge_table(stage.connection, staged) for staged in stage.tables.values()}
 
 
-def _merge_table(connection: duckdb.DuckDBPyConnection, table: Table) -> int:
-    _keep_one_a_key(connection, table)
-    if table.name == "models":
-        _hand_over_activity(connection)
-    if table.fills:
-        _fill_known(connection, table)
-    else:
-        _drop_outdated(connection, table)
-    _insert(connection, table)
-    if "superseded_by" in table.columns:
-        _chain_versions(connection, table)
-    return int(_scalar(connection, f"SELECT count(*) FROM {stage_name(table.name)}"))
+def _merge_table(connection: duckdb.DuckDBPyConnection, staged: Staged) -> int:
+    if staged.is_doubled:
+        _keep_one_a_key(connection, staged)
+    if staged.table.name == "models":
+        _hand_over_activity(connection, staged)
+    if staged.is_known and staged.table.fills:
+        _fill_known(connection, staged)
+    elif staged.is_known:
+        _drop_outdated(connection, staged)
+    _insert(connection, staged)
+    if "superseded_by" in staged.table.columns:
+        _chain_versions(connection, staged.table)
+    return connection.execute(f"SELECT count(*) FROM {staged.name}").fetchall()[0][0]
 
 
-def _scalar(connection: duckdb.DuckDBPyConnection, sql: str) -> int:
-    return connection.execute(sql).fetchall()[0][0]
-
-
-def _key(table: Table) -> str:
-    return ", ".join(map(quote, table.primary_key))
-
-
-def _keep_one_a_key(connection: duckdb.DuckDBPyConnection, table: Table) -> None:
-    stage, key = stage_name(table.name), _key(table)
-    if not _scalar(connection, f"SELECT count(*) - count(DISTINCT ({key})) FROM {stage}"):
-        return
-    if table.fills:
-        others = [quote(name) for name in table.columns if name not in table.primary_key]
+def _keep_one_a_key(connection: duckdb.DuckDBPyConnection, staged: Staged) -> None:
+    key = staged.key
+    if staged.table.fills:
+        others = [quote(name) for name in staged.columns if name not in staged.table.primary_key]
         latest = ", ".join(f"arg_max({name}, {SHARD_COLUMN}) AS {name}" for name in [*others, SHARD_COLUMN])
-        query = f"SELECT {key}, {latest} FROM {stage} GROUP BY {key}"
+        query = f"SELECT {key}, {latest} FROM {staged.name} GROUP BY {key}"
     else:
-        final = "is_transient ASC NULLS FIRST, " if "is_transient" in table.columns else ""
+        final = "is_transient ASC NULLS FIRST, " if "is_transient" in staged.columns else ""
         query = (
-            f"SELECT * FROM {stage} QUALIFY row_number() OVER"
+            f"SELECT * FROM {staged.name} QUALIFY row_number() OVER"
             f" (PARTITION BY {key} ORDER BY {final}{SHARD_COLUMN} DESC) = 1"
         )
-    connection.execute(f"CREATE OR REPLACE TEMP TABLE {stage} AS {query}")
+    connection.execute(f"CREATE OR REPLACE TEMP TABLE {staged.name} AS {query}")
 
 
-def _fill_known(connection: duckdb.DuckDBPyConnection, table: Table) -> None:
+def _fill_known(connection: duckdb.DuckDBPyConnection, staged: Staged) -> None:
     """Update rows the registry has; fixed columns are equal by now, and DuckDB could not change them."""
+    table = staged.table
     names = [
         quote(name)
-        for name, column in table.columns.items()
-        if name not in table.primary_key and not column.fixed
+        for name in staged.columns
+        if name not in table.primary_key and not table.columns[name].fixed
     ]
+    if not names:
+        return
     values = ", ".join(f"{name} = coalesce(s.{name}, t.{name})" for name in names)
     changed = " OR ".join(
         f"s.{name} <> t.{name} OR (t.{name} IS NULL AND s.{name} IS NOT NULL)" for name in names
     )
     connection.execute(
-        f"UPDATE {quote(table.name)} AS t SET {values} FROM {stage_name(table.name)} s"
+        f"UPDATE {quote(table.name)} AS t SET {values} FROM {staged.name} s"
         f" WHERE {_same_key(table)} AND ({changed})"
     )
 
@@ -82,30 +76,35 @@ def _same_key(table: Table) -> str:
     return " AND ".join(f"s.{quote(name)} = t.{quote(name)}" for name in table.primary_key)
 
 
-def _drop_outdated(connection: duckdb.DuckDBPyConnection, table: Table) -> None:
+def _drop_outdated(connection: duckdb.DuckDBPyConnection, staged: Staged) -> None:
     """Remove staged rows that count less than the registry's row of the same key."""
+    table = staged.table
     if "run_id" not in table.columns:
         return
     transient = "is_transient" in table.columns
     worse = "coalesce(s.is_transient, FALSE) > t.is_transient OR " if transient else ""
     equal = "coalesce(s.is_transient, FALSE) = t.is_transient AND " if transient else ""
     connection.execute(
-        f"DELETE FROM {stage_name(table.name)} AS s"
+        f"DELETE FROM {staged.name} AS s"
         f" USING {quote(table.name)} t JOIN runs r ON r.run_id = t.run_id, {START_TABLE} a"
         f" WHERE {_same_key(table)} AND a.{SHARD_COLUMN} = s.{SHARD_COLUMN}"
         f" AND ({worse}({equal}a.started_at < r.started_at))"
     )
 
 
-def _insert(connection: duckdb.DuckDBPyConnection, table: Table) -> None:
+def _insert(connection: duckdb.DuckDBPyConnection, staged: Staged) -> None:
+    table = staged.table
     names = ", ".join(map(quote, table.columns))
     values = ", ".join(_with_default(column) for column in table.columns.values())
-    others = [quote(name) for name in table.columns if name not in table.primary_key]
-    update = "NOTHING" if table.fills else "UPDATE SET " + ", ".join(f"{n} = excluded.{n}" for n in others)
+    conflict = f" ON CONFLICT ({staged.key}) DO {_update(table)}" if staged.is_known else ""
     connection.execute(
-        f"INSERT INTO {quote(table.name)} ({names}) SELECT {values} FROM {stage_name(table.name)}"
-        f" ON CONFLICT ({_key(table)}) DO {update}"
+        f"INSERT INTO {quote(table.name)} ({names}) SELECT {values} FROM {staged.rows}{conflict}"
     )
+
+
+def _update(table: Table) -> str:
+    others = [quote(name) for name in table.columns if name not in table.primary_key]
+    return "NOTHING" if table.fills else "UPDATE SET " + ", ".join(f"{n} = excluded.{n}" for n in others)
 
 
 def _with_default(column: Column) -> str:
@@ -131,12 +130,12 @@ def _chain_versions(connection: duckdb.DuckDBPyConnection, table: Table) -> None
     )
 
 
-def _hand_over_activity(connection: duckdb.DuckDBPyConnection) -> None:
+def _hand_over_activity(connection: duckdb.DuckDBPyConnection, staged: Staged) -> None:
     """Keep one active model a kind: the last that a shard called active, else the first that arrived.
 
     What is staged as not active says nothing, as a bundle does not know which models a registry holds.
     """
-    stage = stage_name("models")
+    stage = staged.name
     connection.execute(
         f"""
         CREATE OR REPLACE TEMP TABLE newly_active AS

@@ -9,9 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-
-from la_outcomes.bulk import arrow_schema, read_bulk
+from la_outcomes.bulk import BulkShard, read_bulk
 from la_outcomes.dictionary import Column, load_dictionary
 from la_outcomes.errors import InputError
 from la_outcomes.shards import FINAL_STATUSES, TRANSIENT_STATUS, read_shard
@@ -33,6 +31,14 @@ class ShardFile:
         """What the ledger compares before anything is read."""
         return self.path.name, self.size_bytes, self.modified_ns
 
+    def is_unchanged(self) -> bool:
+        """True where the file is still what the folder listed."""
+        try:
+            stat = self.path.stat()
+        except OSError:
+            return False
+        return (stat.st_size, stat.st_mtime_ns) == (self.size_bytes, self.modified_ns)
+
 
 @dataclass(frozen=True)
 class Fault:
@@ -44,7 +50,7 @@ class Fault:
 
 @dataclass
 class Shard:
-    """A whole shard: its header, and its rows by table as typed dictionaries or as Arrow."""
+    """A whole shard: its header, and its rows by table as typed dictionaries, or where its bulk rows are."""
 
     file: ShardFile
     sha256: str
@@ -52,12 +58,12 @@ class Shard:
     status: str
     started_at: datetime
     rows: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
-    bulk: dict[str, pa.Table] = field(default_factory=dict)
+    bulk: BulkShard | None = None
 
     @property
     def n_rows(self) -> int:
         """Rows over all tables."""
-        return sum(map(len, self.rows.values())) + sum(table.num_rows for table in self.bulk.values())
+        return sum(map(len, self.rows.values())) + (self.bulk.n_rows if self.bulk else 0)
 
 
 def find_shards(folders: Iterable[Path]) -> list[ShardFile]:
@@ -99,12 +105,7 @@ def _read_json(file: ShardFile) -> Shard:
 def _read_bulk(file: ShardFile) -> Shard:
     bulk = read_bulk(file.path)
     run = _typed("runs", bulk.run)
-    rows = bulk.rows
-    if "run_id" in load_dictionary().table(bulk.table).columns and "run_id" not in rows.column_names:
-        rows = rows.append_column("run_id", pa.repeat(pa.scalar(run["run_id"]), rows.num_rows))
-    shard = Shard(file, bulk.sha256, bulk.kind, "done", _started_at([run]), {"runs": [run]})
-    shard.bulk = {bulk.table: rows}
-    return shard
+    return Shard(file, bulk.sha256, bulk.kind, "done", _started_at([run]), {"runs": [run]}, bulk)
 
 
 def _started_at(runs: list[dict[str, Any]]) -> datetime:
@@ -182,29 +183,3 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "boolean": _boolean,
     "timestamp": _timestamp,
 }
-
-
-def gather(shards: Iterable[Shard]) -> dict[str, pa.Table]:
-    """Rows of all shards by table, all columns of the dictionary and the shard's place in the order."""
-    lists: dict[str, list[dict[str, Any]]] = {}
-    tables: dict[str, list[pa.Table]] = {}
-    for place, shard in enumerate(shards):
-        for name, rows in shard.rows.items():
-            lists.setdefault(name, []).extend(row | {SHARD_COLUMN: place} for row in rows)
-        for name, bulk in shard.bulk.items():
-            tables.setdefault(name, []).append(_aligned(name, bulk, place))
-    for name, rows in lists.items():
-        tables.setdefault(name, []).append(pa.Table.from_pylist(rows, schema=_staged_schema(name)))
-    return {name: pa.concat_tables(parts) for name, parts in tables.items()}
-
-
-def _staged_schema(table: str) -> pa.Schema:
-    return arrow_schema(table).append(pa.field(SHARD_COLUMN, pa.int32()))
-
-
-def _aligned(table: str, rows: pa.Table, place: int) -> pa.Table:
-    schema = _staged_schema(table)
-    columns = {name: rows.column(name) for name in rows.column_names}
-    columns[SHARD_COLUMN] = pa.repeat(pa.scalar(place, pa.int32()), rows.num_rows)
-    arrays = [columns.get(f.name, pa.nulls(rows.num_rows, f.type)).cast(f.type) for f in schema]
-    return pa.Table.from_arrays(arrays, schema=schema)
