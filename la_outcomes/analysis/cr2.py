@@ -21,7 +21,8 @@ def cr2_covariance(
     """Return the covariance and, for `satterthwaite_df`, the adjusted score matrix of each cluster.
 
     ``z`` n by k; ``residuals`` y - fitted; ``working`` the inverse of the working variance of each row's
-    working residual (1 for least squares, p (1 - p) for logistic regression); ``bread`` (z'Wz)^-1.
+    working residual ``residuals / working`` (1 for least squares, p (1 - p) for logistic regression);
+    ``bread`` (z'Wz)^-1.
     """
     adjusted = [
         _adjusted_scores(z[rows], working[rows], bread)
@@ -65,15 +66,19 @@ def satterthwaite_df(
 
 
 def _adjusted_scores(z: FloatArray, working: FloatArray, bread: FloatArray) -> FloatArray:
-    """Return A' W z of one cluster (rows by k)."""
+    """Return what, multiplied by the working residuals of one cluster, gives its adjusted score (rows by k).
+
+    As in clubSandwich, the adjustment of a logistic fit is made on the scale of the outcome, where the
+    residuals have variance p (1 - p): the symmetric root depends on the scale.
+    """
     if (working == 1).all():
         return _adjusted_plain(z, bread)
-    root = working**-0.5
-    inner = np.diag(root**4) - (root[:, None] * z) @ bread @ (root[:, None] * z).T
+    root, scaled = np.sqrt(working), working[:, None] * z
+    inner = root[:, None] * (np.diag(working) - scaled @ bread @ scaled.T) * root
     values, vectors = np.linalg.eigh((inner + inner.T) / 2)
     inverse_root = np.where(values > _SINGULAR * values.max(), np.abs(values) ** -0.5, 0.0)
     adjustment = root[:, None] * ((vectors * inverse_root) @ vectors.T) * root
-    adjusted: FloatArray = adjustment @ (working[:, None] * z)
+    adjusted: FloatArray = working[:, None] * (adjustment @ z)
     return adjusted
 
 

@@ -46,6 +46,12 @@ class CumulativeData:
     def n_thresholds(self) -> int:
         return len(self.starts) - 2
 
+    @property
+    def sd_factor(self) -> float:
+        """Variance with n - 1 in the denominator over that with n; the columns are scaled with n."""
+        n = float(self.weights.sum())
+        return n / (n - 1) if n > 1 else 1.0
+
 
 @dataclass(frozen=True)
 class CumulativeFit:
@@ -93,7 +99,7 @@ def fit_cumulative(
     start : parameters to begin at, in the columns' own units; saves steps and changes nothing else.
     """
     data = _prepare(x, codes, weights, offset)
-    ridge = np.concatenate([np.zeros(data.n_thresholds), np.full(x.shape[1], penalty)])
+    ridge = np.concatenate([np.zeros(data.n_thresholds), np.full(x.shape[1], penalty * data.sd_factor)])
     parameters: FloatArray = _start(data)
     if start is not None:
         parameters = np.asarray(np.linalg.solve(_back(data), start), dtype=np.float64)

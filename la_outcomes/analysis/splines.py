@@ -12,14 +12,10 @@ from numpy.typing import ArrayLike
 from la_outcomes.analysis.results import FloatArray, require_rows, to_floats, variable_name
 from la_outcomes.errors import StatisticsError
 
-# Harrell, Regression Modeling Strategies, 2nd ed. 2015, Table 2.3, p. 28.
-KNOT_QUANTILES = {
-    3: (0.10, 0.50, 0.90),
-    4: (0.05, 0.35, 0.65, 0.95),
-    5: (0.05, 0.275, 0.50, 0.725, 0.95),
-    6: (0.05, 0.23, 0.41, 0.59, 0.77, 0.95),
-    7: (0.025, 0.1833, 0.3417, 0.50, 0.6583, 0.8167, 0.975),
-}
+# Harrell, Regression Modeling Strategies, 2nd ed. 2015, Table 2.3, p. 28: the outer quantile; the others lie
+# evenly between it and its mirror image.
+OUTER_QUANTILES = {3: 0.10, 4: 0.05, 5: 0.05, 6: 0.05, 7: 0.025}
+_HEAPED = 0.05
 
 
 @dataclass(frozen=True)
@@ -64,29 +60,52 @@ def restricted_cubic_spline(x: ArrayLike, knots: int | Sequence[float] = 4) -> S
 
 
 def default_knots(x: FloatArray, n_knots: int, *, name: str = "x") -> FloatArray:
-    """Return ``n_knots`` knots at Harrell's quantiles of ``x`` (R type 7 quantiles).
+    """Return ``n_knots`` knots at Harrell's quantiles of ``x`` (R type 7), placed as ``rcspline.eval`` does.
 
-    Below 100 values the outer knots are the fifth smallest and fifth largest value, as in
-    ``rcspline.eval``.
+    Below 100 values the outer knots are the fifth smallest and fifth largest value. Where at least 5 % of
+    the values are equal to the smallest (volumes of 0, say) and no value between is as frequent, the first
+    knot is the next larger value and the others are quantiles of what lies above it; so too at the upper
+    end. With two distinct values more than knots, the knots are the inner values.
 
     Raises
     ------
     StatisticsError
-        ``n_knots`` outside 3-7, fewer than 6 values, or two knots coincide.
+        ``n_knots`` outside 3-7, fewer than 6 values, too few distinct values, or two knots coincide
+        (``rcspline.eval`` then uses fewer knots than were asked for).
     """
-    if n_knots not in KNOT_QUANTILES:
+    if n_knots not in OUTER_QUANTILES:
         raise StatisticsError(f"{n_knots} knots", where=name, hint="use 3 to 7 knots, or give positions")
     require_rows(len(x), 6, name)
-    knots = np.quantile(x, KNOT_QUANTILES[n_knots])
-    if len(x) < 100:
-        ordered = np.sort(x)
-        knots[0], knots[-1] = ordered[4], ordered[-5]
-    if np.any(np.diff(knots) <= 0):
+    distinct, counts = np.unique(x, return_counts=True)
+    if len(distinct) - 2 == n_knots:
+        return distinct[1:-1]
+    shares, outer = counts / len(x), OUTER_QUANTILES[n_knots]
+    inside, first, last = x, np.empty(0), np.empty(0)
+    if len(distinct) > 2 and shares[1:-1].max() < _HEAPED:
+        if shares[0] >= _HEAPED:
+            first, inside = distinct[1:2], inside[inside > distinct[1]]
+        if shares[-1] >= _HEAPED:
+            last, inside = distinct[-2:-1], inside[inside < distinct[-2]]
+    knots = np.concatenate([first, _spread_knots(inside, n_knots, outer, len(first), len(last)), last])
+    if len(distinct) - 2 < n_knots or np.any(np.diff(knots) <= 0):
         raise StatisticsError(
             f"knots of {name} coincide: too many equal values for {n_knots} knots",
             where=name,
             hint="use fewer knots or give their positions",
         )
+    return knots
+
+
+def _spread_knots(x: FloatArray, n_knots: int, outer: float, n_first: int, n_last: int) -> FloatArray:
+    """Return the knots between those that heaped ends have fixed already."""
+    free = n_knots - n_first - n_last
+    if free == 1:
+        return np.array([np.median(x)])
+    knots = np.quantile(x, np.linspace(0.5 if free == 2 else outer, 1 - outer, free))
+    if len(x) < 100 and len(x) >= 5:
+        ordered = np.sort(x)
+        knots[0] = knots[0] if n_first else ordered[4]
+        knots[-1] = knots[-1] if n_last else ordered[-5]
     return knots
 
 

@@ -1,0 +1,1 @@
+"""Simulated cohorts with known effects, one file a subject; see ``benchmarks/coverage.py``."""
