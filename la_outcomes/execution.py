@@ -8,12 +8,12 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, ThreadPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -21,6 +21,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from la_outcomes.errors import LaOutcomesError, PartlyDoneError, ResourceError
 
 T = TypeVar("T")
+R = TypeVar("R")
+W = TypeVar("W")
 Verdict = tuple[str, str | None]
 
 SUCCESSES = ("done", "already_done", "not_measured")
@@ -72,6 +74,76 @@ def map_cases(
                 results[index] = outcome
                 advance()
     return [results[index] for index in range(len(ids))]
+
+
+@dataclass(frozen=True)
+class Stages(Generic[T, R, W]):
+    """A piece of work in three stages: ``read`` its input, ``compute``, ``write`` and give the verdict.
+
+    Called with a case it does all three, one after the other.
+    """
+
+    read: Callable[[T], R]
+    compute: Callable[[R], W]
+    write: Callable[[W], Verdict]
+
+    def __call__(self, case: T) -> Verdict:
+        """The whole case."""
+        return self.write(self.compute(self.read(case)))
+
+
+def map_stages(
+    stages: Stages[T, R, W],
+    cases: Sequence[T],
+    *,
+    jobs: int = 1,
+    label: str = "cases",
+    case_id: Callable[[T], str] = lambda case: str(getattr(case, "case_id", case)),
+) -> list[Outcome]:
+    """As ``map_cases``; with one job the next case is read and the last one written while one is computed.
+
+    At most three cases are held at a time. With several jobs each process does whole cases, and one
+    process reads or writes while another computes.
+    """
+    if jobs > 1 or not cases:
+        return map_cases(stages, cases, jobs=jobs, label=label, case_id=case_id)
+    results: list[Outcome] = []
+    started = time.monotonic()
+
+    def finish(writing: Future[Verdict]) -> None:
+        nonlocal started
+        verdict, now = _verdict(Future.result, writing), time.monotonic()
+        results.append(Outcome(case_id(cases[len(results)]), *verdict, now - started))
+        started = now
+        advance()
+
+    with (
+        ThreadPoolExecutor(1) as reader,
+        ThreadPoolExecutor(1) as writer,
+        progress_bar(label, len(cases)) as advance,
+    ):
+        reading, writing = reader.submit(stages.read, cases[0]), None
+        for following in [*cases[1:], None]:
+            current = reading
+            if following is not None:
+                reading = reader.submit(stages.read, following)
+            computed = _computed(stages, current, writer)
+            if writing is not None:
+                finish(writing)
+            writing = computed
+        if writing is not None:
+            finish(writing)
+    return results
+
+
+def _computed(stages: Stages[T, R, W], reading: Future[R], writer: ThreadPoolExecutor) -> Future[Verdict]:
+    """Compute one case and hand it to the writer; what goes wrong before is told in the writer's place."""
+    try:
+        return writer.submit(stages.write, stages.compute(reading.result()))
+    except Exception as error:
+        failed: Future[Verdict] = Future()
+        failed.set_exception(error)
+        return failed
 
 
 def raise_if_any_failed(outcomes: Sequence[Outcome], *, what: str) -> None:

@@ -110,7 +110,7 @@ class Demo:
 
     def train(self) -> None:
         """The smoke recipe on the accepted labels of the training cohorts."""
-        from la_outcomes.segmentation.training.plans import recipe
+        from la_outcomes.segmentation.training.recipes import recipe
         from la_outcomes.segmentation.training.run import TrainingJob, train
 
         chosen = recipe(smoke=True, epochs=self.plan.epochs)

@@ -28,7 +28,10 @@ def show(bundle: Bundle, card: Annotated[bool, typer.Option(help="the whole card
         return
     training, spec = loaded.card["training"], loaded.spec
     print(f"{loaded.name}, sha256 {loaded.model_sha256}")
-    print(f"  sees {spec.size_px} px of {spec.spacing_mm:g} mm, {spec.hu_low:g} to {spec.hu_high:g} HU")
+    grid = (
+        f"{spec.size_px} px of {spec.spacing_mm:g} mm, {spec.slices} slice{'s'[: spec.slices > 1]} at a time"
+    )
+    print(f"  sees {grid}, {spec.hu_low:g} to {spec.hu_high:g} HU; gives {', '.join(loaded.outputs.names)}")
     print(f"  trained on {training['patients']} patients{', simulated' if training['simulated'] else ''}")
     print(f"  {training['split']}; slices {training['slice_spacing_mm']} mm apart")
     print(describe_parity(loaded.card["parity"]))
@@ -40,20 +43,26 @@ def show(bundle: Bundle, card: Annotated[bool, typer.Option(help="the whole card
 def verify(
     bundle: Bundle,
     scans: Annotated[Path | None, typer.Option(help="SCANS.csv: repeat the parity on its CTs")] = None,
+    engine: Annotated[str, typer.Option(help="another engine to prove; segment --engine may then use it")] = (
+        "onnxruntime"
+    ),
 ) -> None:
-    """Check a bundle's hashes and network; with --scans repeat its parity with nnU-Net's predictor."""
-    from la_outcomes.segmentation.bundle import load_bundle
+    """Check a bundle's hashes and network; with --scans repeat its parity with nnU-Net's predictor.
 
-    loaded = load_bundle(bundle)
-    shape = loaded.session.get_inputs()[0].shape
-    print(f"{loaded.name}: card, hashes and network agree (input {shape})")
+    Engines: onnxruntime, openvino-f32, openvino-bf16. An engine that passes is noted in the card.
+    """
+    from la_outcomes.segmentation.bundle import opened, read_card
+
+    loaded = opened(bundle, read_card(bundle), engine, "cpu")
+    loaded.compute  # noqa: B018 - opens the network and compares its tensors with the card's
+    print(f"{loaded.name}: card, hashes and network agree")
     if scans is None:
         return
     from la_outcomes.cli.train import describe_parity
     from la_outcomes.segmentation.cases import read_scans
-    from la_outcomes.segmentation.training.parity import repeat_parity
+    from la_outcomes.segmentation.training.parity import prove_engine
 
-    parity = repeat_parity(loaded, [case.path for case in read_scans(scans, modality="CT")])
+    parity = prove_engine(bundle, engine, [case.path for case in read_scans(scans, modality="CT")])
     print(describe_parity(parity))
     if not parity["equivalent"]:
         raise InputError("the bundle was not shown to be equivalent to nnU-Net's predictor", where=bundle)

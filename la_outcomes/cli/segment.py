@@ -13,6 +13,10 @@ def command(
     model: Annotated[Path, typer.Option(help="folder of the bundle")],
     out: Annotated[Path, typer.Option(help="folder for masks, overlays and shards")],
     jobs: Annotated[int, typer.Option(min=1, help="processes")] = 1,
+    device: Annotated[str, typer.Option(help="auto, cuda or cpu")] = "auto",
+    engine: Annotated[
+        str, typer.Option(help="onnxruntime, or one that model verify has proven for this bundle")
+    ] = "onnxruntime",
 ) -> None:
     """Segment LA on CT with a bundle and measure its volume.
 
@@ -22,7 +26,7 @@ def command(
     from la_outcomes.execution import count_statuses, raise_if_any_failed
     from la_outcomes.segmentation.inference import segment_scans
 
-    outcomes = segment_scans(scans, model, out, jobs=jobs)
+    outcomes = segment_scans(scans, model, out, jobs=jobs, device=device, engine=engine)
     print("; ".join(f"{count} {status}" for status, count in sorted(count_statuses(outcomes).items())))
     for outcome in outcomes:
         if outcome.status == "not_measured":

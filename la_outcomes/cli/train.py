@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -18,6 +18,10 @@ def command(
     iterations: Annotated[int | None, typer.Option(min=1, help="an epoch, instead of the recipe's")] = None,
     learning_rate: Annotated[float | None, typer.Option(help="instead of the recipe's")] = None,
     init_from: Annotated[Path | None, typer.Option(help="bundle to fine-tune")] = None,
+    configuration: Annotated[
+        str | None, typer.Option(help="grid and network instead of the recipe's; 'list' names them")
+    ] = None,
+    folds: Annotated[int, typer.Option(help="1, or 5: five networks, each case validates one")] = 1,
     seed: Annotated[int, typer.Option(help="of split, weights, sampling and augmentation")] = 0,
     jobs: Annotated[int, typer.Option(min=1, help="processes that prepare the training set")] = 1,
 ) -> None:
@@ -26,21 +30,36 @@ def command(
     Only accepted labels of the cohorts training and internal_validation are used; patients, and the
     anatomies of simulated heads, are kept apart. A killed training goes on from its last checkpoint.
     """
-    from la_outcomes.segmentation.training.plans import recipe
+    from la_outcomes.segmentation.training.recipes import CONFIGURATIONS, recipe
     from la_outcomes.segmentation.training.run import TrainingJob, train
 
-    chosen = recipe(smoke=smoke, epochs=epochs, iterations=iterations, learning_rate=learning_rate)
-    bundle = train(TrainingJob(labels_dir, out, chosen, accepted, seed, device, init_from, jobs))
-    training, parity = bundle.card["training"], bundle.card["parity"]
-    dice = [value for value in training["curve"]["pseudo_dice"] if value is not None]
-    print(f"model {bundle.name}, sha256 {bundle.model_sha256[:16]}, in {out}")
-    print(
-        f"  {training['cases_train']} training and {training['cases_validation']} validation cases; "
-        f"{training['split']}; {training['cases_excluded']} left out"
+    if configuration == "list":
+        print("\n".join(CONFIGURATIONS))
+        return
+    chosen = recipe(
+        smoke=smoke,
+        configuration=configuration,
+        epochs=epochs,
+        iterations=iterations,
+        learning_rate=learning_rate,
     )
-    print(f"  pseudo-Dice of the last epoch {dice[-1]:.3f}" if dice else "  no foreground was validated")
-    print(f"  seconds: {training['seconds']}")
-    print(describe_parity(parity))
+    bundle = train(TrainingJob(labels_dir, out, chosen, accepted, seed, device, init_from, jobs, folds))
+    training = bundle.card["training"]
+    print(f"model {bundle.name}, sha256 {bundle.model_sha256[:16]}, in {out}")
+    print(f"  {training['split']}; {training['cases_excluded']} cases left out")
+    for number, fold in enumerate(training["folds"]):
+        print(f"  fold {number}: {describe_fold(fold)}")
+    print(describe_parity(bundle.card["parity"]))
+
+
+def describe_fold(fold: dict[str, Any]) -> str:
+    """One line on a fold of a card: cases, pseudo-Dice, and where the time went."""
+    dice = [value for value in fold["curve"]["pseudo_dice"] if value is not None]
+    told = f"pseudo-Dice of the last epoch {dice[-1]:.3f}" if dice else "no foreground was validated"
+    seconds = "; ".join(f"{name} {value:.0f} s" for name, value in fold["seconds"].items())
+    return (
+        f"{fold['cases_train']} training and {fold['cases_validation']} validation cases; {told}; {seconds}"
+    )
 
 
 def describe_parity(parity: dict[str, object]) -> str:

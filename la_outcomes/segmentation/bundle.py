@@ -1,15 +1,15 @@
 """Model bundles: a folder with ``model.json`` (the card) and weights that cannot run code.
 
-The card names the tensors and their axes, the input's grid and window, what the model was trained on,
-what it is for, its parity with nnU-Net's own predictor, and the weights' size and SHA-256. Loading
-checks all of it; nothing is unpickled and no file but the two is read.
+The card names the tensors and their axes, the input's grid, slices and window, the network's classes and
+the structures made of them, what the model was trained on, what it is for, its parity with nnU-Net's own
+predictor, and the weights' size and SHA-256. Loading checks all of it; nothing is unpickled and no file
+but the two is read.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -20,28 +20,33 @@ import numpy as np
 import numpy.typing as npt
 
 from la_outcomes.errors import InputError
+from la_outcomes.segmentation.engines import DEFAULT_ENGINE, Compute, open_engine
+from la_outcomes.segmentation.outputs import Outputs
 from la_outcomes.segmentation.preprocessing import ORIENTATION, InputSpec
 from la_outcomes.shards import canonical_json, sha256_file, write_text_atomic
 
 FORMAT = "la-outcomes segmentation model"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 CARD_FILE = "model.json"
 WEIGHTS_FILE = "weights.onnx"
 TENSORS_FILE = "weights.safetensors"
 INPUT_NAME = "slices"
-OUTPUT_NAME = "logit_difference"
+OUTPUT_NAME = "log_odds"
 AXES = ("slice", "channel", "row", "column")
 _LARGEST_CARD_BYTES = 4_000_000
-_SECTIONS = ("name", "modality", "weights", "tensors", "orientation", "input", "training", "parity")
+SLICES_AT_ONCE = 8
+_SECTIONS = (
+    "name", "modality", "weights", "tensors", "orientation", "input", "outputs", "training", "parity",
+)  # fmt: skip
 
 Floats = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
 class Bundle:
-    """A checked model: its card, its weights' bytes, and one inference session a process.
+    """A checked model: its card, its weights' bytes, and one opened network a process.
 
-    ``logits`` is all that inference needs; the session is opened at its first call.
+    ``predict`` is all that inference needs; the network is opened at its first call.
     """
 
     path: Path
@@ -49,6 +54,9 @@ class Bundle:
     weights: bytes
     model_sha256: str
     spec: InputSpec
+    outputs: Outputs
+    engine: str = DEFAULT_ENGINE
+    device: str = "auto"
 
     @property
     def name(self) -> str:
@@ -65,30 +73,71 @@ class Bundle:
         }
 
     @cached_property
-    def session(self) -> Any:
-        """ONNX Runtime session on the CPU, or on CUDA where this ONNX Runtime has it.
+    def compute(self) -> Compute:
+        """The opened network, (slice, channel, row, column) to the same with the structures as channels.
 
-        Threads: ``OMP_NUM_THREADS`` where set, else all processors. Raises ``InputError`` where the
-        weights are no ONNX network or their tensors are not those of the card.
+        Raises as ``open_engine``, and ``InputError`` where its tensors are not those of the card.
         """
-        return _open_session(self.weights, self.spec, self.path)
+        try:
+            run, tensors = open_engine(self.weights, self.engine, self.device)
+        except InputError as error:
+            raise InputError(error.what, where=self.path) from error
+        size = self.spec.size_px
+        shapes = ([self.spec.slices, size, size], [len(self.outputs.names), size, size])
+        wanted = [(n, "tensor(float)", s) for n, s in zip((INPUT_NAME, OUTPUT_NAME), shapes, strict=True)]
+        if tensors != wanted:
+            raise InputError("the network's tensors are not those of the model card", where=self.path)
+        return run
 
-    def logits(self, slices: Floats) -> Floats:
-        """Foreground minus background logit, (slice, row, column), for (slice, 1, row, column) input."""
-        result = self.session.run([OUTPUT_NAME], {INPUT_NAME: slices})[0]
-        return np.asarray(result[:, 0], dtype=np.float32)
+    def predict(self, slices: Floats) -> dict[str, Floats]:
+        """Log odds of each structure, (slice, row, column), for (slice, channel, row, column) input.
+
+        A few slices are computed at a time, which bounds the memory. Raises ``InputError`` where the
+        network gives anything but finite numbers.
+        """
+        starts = range(0, len(slices), SLICES_AT_ONCE)
+        found = np.concatenate([self.compute(slices[start : start + SLICES_AT_ONCE]) for start in starts])
+        if not np.isfinite(found).all():
+            raise InputError("the network gave values that are not numbers")
+        return {name: found[:, channel] for channel, name in enumerate(self.outputs.names)}
 
 
-def load_bundle(path: str | Path) -> Bundle:
+def load_bundle(
+    path: str | Path, *, modality: str = "CT", engine: str = DEFAULT_ENGINE, device: str = "auto"
+) -> Bundle:
     """Load and check a bundle folder.
 
     Raises ``InputError`` with the reason where the folder is none, the card is incomplete, from another
-    format, version or modality, or the weights are missing, cut short or altered.
+    format, version or modality, the weights are missing, cut short or altered, or the engine has not
+    passed this model's comparison with nnU-Net's predictor.
     """
     path = Path(path)
     card = read_card(path)
+    if card["modality"] != modality:
+        raise InputError(f"the model is for {card['modality']}, not for {modality}", where=path / CARD_FILE)
+    if engine != DEFAULT_ENGINE and not engine_parity(card, engine).get("equivalent"):
+        raise InputError(
+            f"{engine} has not been shown to give this model's masks",
+            where=path / CARD_FILE,
+            hint=f"la-outcomes model verify BUNDLE --engine {engine} --scans SCANS.csv, on 10 or more CTs",
+        )
+    return opened(path, card, engine, device)
+
+
+def opened(path: Path, card: Mapping[str, Any], engine: str, device: str) -> Bundle:
+    """A bundle of a checked card with an engine that need not have passed yet; raises ``InputError``."""
     weights = _read_weights(path, card["weights"])
-    return Bundle(path, card, weights, str(card["weights"]["sha256"]), InputSpec.from_dict(card["input"]))
+    spec, outputs = InputSpec.from_dict(card["input"]), Outputs.from_card(card["outputs"])
+    return Bundle(path, card, weights, str(card["weights"]["sha256"]), spec, outputs, engine, device)
+
+
+def engine_parity(card: Mapping[str, Any], engine: str) -> Mapping[str, Any]:
+    """What the card says of an engine's comparison with nnU-Net's predictor; empty where nothing."""
+    if engine == DEFAULT_ENGINE:
+        found = card.get("parity")
+    else:
+        found = dict(card.get("engines") or {}).get(engine)
+    return found if isinstance(found, dict) else {}
 
 
 def read_card(path: str | Path) -> dict[str, Any]:
@@ -118,11 +167,14 @@ def weights_entry(file: Path) -> dict[str, Any]:
     return {"file": file.name, "bytes": file.stat().st_size, "sha256": sha256_file(file)}
 
 
-def tensors_entry(spec: InputSpec) -> dict[str, Any]:
+def tensors_entry(spec: InputSpec, outputs: Outputs) -> dict[str, Any]:
     """How a card names the network's input and output."""
-    shape = [None, 1, spec.size_px, spec.size_px]
-    common = {"axes": list(AXES), "shape": shape, "type": "float32"}
-    return {"input": {"name": INPUT_NAME, **common}, "output": {"name": OUTPUT_NAME, **common}}
+    size = spec.size_px
+    common = {"axes": list(AXES), "type": "float32"}
+    return {
+        "input": {"name": INPUT_NAME, "shape": [None, spec.slices, size, size], **common},
+        "output": {"name": OUTPUT_NAME, "shape": [None, len(outputs.names), size, size], **common},
+    }
 
 
 def _check_card(card: object, file: Path) -> None:
@@ -138,13 +190,10 @@ def _check_card(card: object, file: Path) -> None:
     missing = [name for name in _SECTIONS if name not in card]
     if missing:
         raise InputError(f"the model card lacks: {', '.join(missing)}", where=file)
-    if card["modality"] != "CT":
-        raise InputError(f"the model is for {card['modality']}, not for CT", where=file)
     if not isinstance(card["input"], dict):
         raise InputError("the model card's input is no table of numbers", where=file)
-    if card["orientation"] != ORIENTATION or card["tensors"] != tensors_entry(
-        InputSpec.from_dict(card["input"])
-    ):
+    tensors = tensors_entry(InputSpec.from_dict(card["input"]), Outputs.from_card(card["outputs"]))
+    if card["orientation"] != ORIENTATION or card["tensors"] != tensors:
         raise InputError("the model expects its axes in another order or its tensors otherwise", where=file)
 
 
@@ -170,27 +219,3 @@ def _read_weights(path: Path, entry: object) -> bytes:
             hint="the bundle was altered; get it again from where it came",
         )
     return weights
-
-
-def _open_session(weights: bytes, spec: InputSpec, path: Path) -> Any:
-    import onnxruntime as ort
-
-    options = ort.SessionOptions()
-    options.log_severity_level = 3
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    options.intra_op_num_threads = int(os.environ.get("OMP_NUM_THREADS") or os.cpu_count() or 1)
-    available = ort.get_available_providers()
-    providers = [name for name in ("CUDAExecutionProvider", "CPUExecutionProvider") if name in available]
-    try:
-        session = ort.InferenceSession(weights, options, providers=providers)
-    except Exception as error:
-        raise InputError("the weights are no network that ONNX Runtime can run", where=path) from error
-    found = [(tensor.name, tensor.type, list(tensor.shape[1:])) for tensor in _tensors(session)]
-    shape = [1, spec.size_px, spec.size_px]
-    if found != [(INPUT_NAME, "tensor(float)", shape), (OUTPUT_NAME, "tensor(float)", shape)]:
-        raise InputError("the network's tensors are not those of the model card", where=path)
-    return session
-
-
-def _tensors(session: Any) -> list[Any]:
-    return [*session.get_inputs(), *session.get_outputs()]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from la_outcomes.errors import InputError, LaOutcomesError, ResourceError
-from la_outcomes.execution import Outcome, describe_bug, map_cases
+from la_outcomes.execution import Outcome, Stages, Verdict, describe_bug, map_stages
 from la_outcomes.imaging.geometry import Image, volume_ml
 from la_outcomes.imaging.input_checks import check_head_ct
 from la_outcomes.imaging.nifti import read_image, write_image
@@ -27,6 +27,8 @@ from la_outcomes.segmentation.brain import ct_brain
 from la_outcomes.segmentation.bundle import Bundle, load_bundle
 from la_outcomes.segmentation.calibration import Calibration
 from la_outcomes.segmentation.cases import ScanCase, read_scans
+from la_outcomes.segmentation.engines import DEFAULT_ENGINE
+from la_outcomes.segmentation.outputs import LA
 from la_outcomes.segmentation.preprocessing import locate_head, network_input
 from la_outcomes.shards import (
     TRANSIENT_STATUS,
@@ -40,8 +42,6 @@ from la_outcomes.shards import (
 
 SHARD_KIND = "la_measurement"
 ALGORITHM_VERSION = "1"
-SLICES_AT_ONCE = 8
-_NO_LA_LOGIT = -20.0
 _SLICE_TOLERANCE = 1.5
 
 Bools = npt.NDArray[np.bool_]
@@ -60,9 +60,9 @@ class Segmentation:
 def segment_scan(image: Image, bundle: Bundle) -> Segmentation:
     """Segment LA on one head CT (HU).
 
-    The network sees the slices on the bundle's grid; its logit difference is brought back to the scan's
-    grid bilinearly and is LA where it is above 0, inside the skull. The volume is that of the mask on the
-    scan's own grid. Raises ``InputError`` whose text is the reason where the image cannot be measured.
+    The network sees the slices on the bundle's grid; its log odds of LA are brought back to the scan's grid
+    bilinearly and are LA where above 0, inside the skull. The volume is that of the mask on the scan's own
+    grid. Raises ``InputError`` whose text is the reason where the image cannot be measured.
     """
     reason = check_head_ct(image)
     if reason is not None:
@@ -70,29 +70,38 @@ def segment_scan(image: Image, bundle: Bundle) -> Segmentation:
     brain = ct_brain(image)
     crop = locate_head(image, brain.intracranial, bundle.spec)
     slices = network_input(image, crop, bundle.spec)
-    starts = range(0, len(slices), SLICES_AT_ONCE)
-    logits = np.concatenate([bundle.logits(slices[start : start + SLICES_AT_ONCE]) for start in starts])
-    if not np.isfinite(logits).all():
-        raise InputError("the network gave values that are not numbers")
-    mask = (crop.to_scan(logits, outside=_NO_LA_LOGIT) > 0) & brain.intracranial
+    log_odds = bundle.predict(slices)[LA]
+    mask = crop.mask_on_scan(log_odds) & brain.intracranial
     return Segmentation(mask, volume_ml(mask, image.affine), brain.icv_ml, _warning(image, bundle))
 
 
 def segment_scans(
-    scans: str | Path, bundle_path: str | Path, out_dir: str | Path, *, jobs: int = 1
+    scans: str | Path,
+    bundle_path: str | Path,
+    out_dir: str | Path,
+    *,
+    jobs: int = 1,
+    device: str = "auto",
+    engine: str = DEFAULT_ENGINE,
 ) -> list[Outcome]:
     """Segment the CT rows of a SCANS.csv, or one image file; returns one outcome a scan.
 
     Writes ``masks/<scan_id>.nii.gz``, ``overlays/<scan_id>.png`` and a shard a scan under ``out_dir``;
-    what is there already for the same scan, model and code is not done again. Raises ``InputError`` for
-    a table or bundle that cannot be used, and for a folder with another model's masks.
+    what is there already for the same scan, model and code is not done again. With one job the next scan
+    is read and the last one written while one is computed. Raises ``InputError`` for a table or bundle
+    that cannot be used, an engine that has not passed this model's parity, a model without LA, and for a
+    folder with another model's masks; ``ResourceError`` for a device or engine that is not there.
     """
-    bundle = load_bundle(bundle_path)
+    bundle = load_bundle(bundle_path, device=device, engine=engine)
+    if LA not in bundle.outputs.names:
+        raise InputError(f"the model gives {', '.join(bundle.outputs.names)}, not {LA}", where=bundle_path)
+    bundle.compute  # noqa: B018 - a device or engine that is not there is told before any scan is read
     cases = _cases(Path(scans))
-    run = Run("segment", _parameters(bundle) | {"model": bundle.name, "model_sha256": bundle.model_sha256})
     _claim(Path(out_dir), bundle)
-    job = SegmentJob(Path(bundle_path), bundle.model_sha256, Path(out_dir), run)
-    return map_cases(partial(segment_case, job=job), cases, jobs=jobs, label="segment")
+    job = SegmentJob.of(bundle, Path(out_dir))
+    _CPU.lap()
+    stages = Stages(partial(read_scan, job=job), partial(measure_scan, job=job), partial(write_scan, job=job))
+    return map_stages(stages, cases, jobs=jobs, label="segment")
 
 
 @dataclass(frozen=True)
@@ -101,58 +110,126 @@ class SegmentJob:
 
     bundle_path: Path
     model_sha256: str
+    parameters_sha256: str
+    engine: str
+    device: str
     out_dir: Path
     run: Run = field(compare=False)
+
+    @classmethod
+    def of(cls, bundle: Bundle, out_dir: Path) -> SegmentJob:
+        """The job of one command."""
+        parameters = _parameters(bundle)
+        run = Run("segment", parameters | {"model": bundle.name, "model_sha256": bundle.model_sha256})
+        sha256 = sha256_json(parameters)
+        return cls(bundle.path, bundle.model_sha256, sha256, bundle.engine, bundle.device, out_dir, run)
 
     @property
     def bundle(self) -> Bundle:
         """The model, loaded once a process."""
-        return _loaded(self.bundle_path, self.model_sha256)
+        return _loaded(self.bundle_path, self.model_sha256, self.engine, self.device)
 
 
-def segment_case(case: ScanCase, job: SegmentJob) -> tuple[str, str | None]:
-    """Segment one scan of a table and write its results; the verdict for ``map_cases``."""
-    started = time.process_time()
+@dataclass(frozen=True, eq=False)
+class Scan:
+    """One scan on its way: its identity, what was read of it, and what was found or why nothing was.
+
+    ``status`` None means that nothing has gone wrong yet; ``reason`` says why it is not "done".
+    """
+
+    case: ScanCase
+    key: str
+    sha256: str | None = None
+    image: Image | None = None
+    found: Segmentation | None = None
+    status: str | None = None
+    reason: str | None = None
+
+
+def read_scan(case: ScanCase, job: SegmentJob) -> Scan:
+    """Read one scan of a table, unless its result is there already."""
     sha256 = sha256_file(case.path) if case.path.is_file() else None
-    parameters_sha256 = sha256_json(_parameters(job.bundle))
     scan = sha256_json([case.patient_row(), case.scan_row("")])
-    key = case_key({"ct": sha256, "scan": scan}, job.model_sha256, parameters_sha256)
+    key = case_key({"ct": sha256, "scan": scan}, job.model_sha256, job.parameters_sha256)
     if is_done(job.out_dir, SHARD_KIND, key):
-        return "already_done", None
-    status, measured, facts = _measure(case, job)
-    keys = {"scan_id": case.scan_id, "model_sha256": job.model_sha256, "parameters_sha256": parameters_sha256}
-    cpu = {"cpu_seconds": round(time.process_time() - started, 3), "run_id": job.run.run_id}
-    rows = {
-        "patients": [case.patient_row()],
-        "scans": [facts | case.scan_row(sha256 or "") | {"sha256": sha256}],
-        "models": [job.bundle.model_row()],
-        "la_measurements": [keys | measured | cpu],
-        "runs": [job.run.row()],
-    }
-    write_shard(job.out_dir, kind=SHARD_KIND, case_id=case.scan_id, key=key, status=status, rows=rows)
-    return status, measured.get("not_measured_reason")
-
-
-def _measure(case: ScanCase, job: SegmentJob) -> tuple[str, dict[str, Any], dict[str, Any]]:
-    """Status, columns of ``la_measurements``, and what the image says for ``scans``."""
-    facts: dict[str, Any] = {}
+        return Scan(case, key, sha256, status="already_done")
     try:
-        image = read_image(case.path)
-        facts = {
-            "pixel_spacing_mm": float(image.spacing_mm[0]),
-            "slice_spacing_mm": float(image.spacing_mm[2]),
-        }
+        return Scan(case, key, sha256, read_image(case.path))
     except InputError as error:
-        return "failed_input", {"not_measured_reason": error.what}, facts
+        return Scan(case, key, sha256, status="failed_input", reason=error.what)
+
+
+def measure_scan(scan: Scan, job: SegmentJob) -> Scan:
+    """Segment one scan that was read; what goes wrong becomes its reason."""
+    if scan.image is None:
+        return scan
     try:
-        return "done", _written(case, image, segment_scan(image, job.bundle), job), facts
+        return replace(scan, found=segment_scan(scan.image, job.bundle), status="done")
     except (ResourceError, MemoryError) as error:
         reason = error.what if isinstance(error, ResourceError) else "out of memory"
-        return TRANSIENT_STATUS, {"not_measured_reason": reason}, facts
+        return replace(scan, status=TRANSIENT_STATUS, reason=reason)
     except LaOutcomesError as error:
-        return "not_measured", {"not_measured_reason": error.what}, facts
+        return replace(scan, status="not_measured", reason=error.what)
     except Exception as error:
-        return TRANSIENT_STATUS, {"not_measured_reason": describe_bug(error)}, facts
+        return replace(scan, status=TRANSIENT_STATUS, reason=describe_bug(error))
+
+
+def write_scan(scan: Scan, job: SegmentJob) -> Verdict:
+    """Write mask, overlay and shard of one scan; the shard comes last and makes the result count."""
+    if scan.status == "already_done" or scan.status is None:
+        return "already_done", None
+    scan, measured = _measured(scan, job)
+    status = str(scan.status)
+    keys = {"scan_id": scan.case.scan_id, "model_sha256": job.model_sha256}
+    keys |= {"parameters_sha256": job.parameters_sha256}
+    facts = {} if scan.image is None else _facts(scan.image)
+    rows = {
+        "patients": [scan.case.patient_row()],
+        "scans": [facts | scan.case.scan_row(scan.sha256 or "") | {"sha256": scan.sha256}],
+        "models": [job.bundle.model_row()],
+        "la_measurements": [keys | measured | {"cpu_seconds": _CPU.lap(), "run_id": job.run.run_id}],
+        "runs": [job.run.row()],
+    }
+    case_id, key = scan.case.scan_id, scan.key
+    write_shard(job.out_dir, kind=SHARD_KIND, case_id=case_id, key=key, status=status, rows=rows)
+    return status, scan.reason
+
+
+def _measured(scan: Scan, job: SegmentJob) -> tuple[Scan, dict[str, Any]]:
+    """Columns of ``la_measurements`` after mask and overlay are written; a full disk is a reason too."""
+    if scan.found is not None and scan.image is not None:
+        try:
+            return scan, _written(scan.case, scan.image, scan.found, job)
+        except ResourceError as error:
+            scan = replace(scan, found=None, status=TRANSIENT_STATUS, reason=error.what)
+    return scan, {"not_measured_reason": scan.reason}
+
+
+def _facts(image: Image) -> dict[str, Any]:
+    """What the image says for ``scans``."""
+    return {
+        "pixel_spacing_mm": float(image.spacing_mm[0]),
+        "slice_spacing_mm": float(image.spacing_mm[2]),
+    }
+
+
+class _CpuClock:
+    """Processor seconds of this process from one result to the next.
+
+    Reading, computing and writing of neighbouring scans overlap, so seconds cannot be told apart by scan;
+    what is told for a scan is what the process used since the one before, and the sum is right.
+    """
+
+    def __init__(self) -> None:
+        self._last = time.process_time()
+
+    def lap(self) -> float:
+        """Seconds since the last call."""
+        before, self._last = self._last, time.process_time()
+        return round(self._last - before, 3)
+
+
+_CPU = _CpuClock()
 
 
 def _written(case: ScanCase, image: Image, found: Segmentation, job: SegmentJob) -> dict[str, Any]:
@@ -200,12 +277,13 @@ def _claim(out_dir: Path, bundle: Bundle) -> None:
 
 def _parameters(bundle: Bundle) -> dict[str, Any]:
     calibration = bundle.card.get("calibration")
-    return {"algorithm": ALGORITHM_VERSION, "input": vars(bundle.spec), "calibration": calibration}
+    engine = {} if bundle.engine == DEFAULT_ENGINE else {"engine": bundle.engine}
+    return {"algorithm": ALGORITHM_VERSION, "input": vars(bundle.spec), "calibration": calibration} | engine
 
 
 @lru_cache(maxsize=1)
-def _loaded(path: Path, sha256: str) -> Bundle:
-    bundle = load_bundle(path)
+def _loaded(path: Path, sha256: str, engine: str, device: str) -> Bundle:
+    bundle = load_bundle(path, engine=engine, device=device)
     if bundle.model_sha256 != sha256:
         raise InputError("the bundle changed while it was in use", where=path, hint="run it again")
     return bundle

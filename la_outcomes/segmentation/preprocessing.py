@@ -5,7 +5,8 @@ spacing around the brain, in index space, so that a tilted gantry's shear change
 training set is made and at inference, with the numbers that stand in the bundle.
 
 Axis order of the network is (slice, channel, row, column): slice = k (inferior to superior), row = j
-(posterior to anterior), column = i (left to right) of the scan as ``imaging`` reads it.
+(posterior to anterior), column = i (left to right) of the scan as ``imaging`` reads it. The channels are
+the slice itself or, where the bundle asks for them, its neighbours below and above as well.
 """
 
 from __future__ import annotations
@@ -24,6 +25,9 @@ Floats = npt.NDArray[np.float32]
 Bools = npt.NDArray[np.bool_]
 
 SLICE_MARGIN = 1
+NOT_FOUND_LOG_ODDS = -20.0
+_STACKS = (1, 3, 5, 7)
+_WHOLE = ("size_px", "slices")
 ORIENTATION = {
     "slice": "inferior to superior",
     "row": "posterior to anterior",
@@ -36,8 +40,9 @@ class InputSpec:
     """What the network sees; stands in the bundle.
 
     ``size_px`` rows and columns of ``spacing_mm``, centred on the brain's bounding box; Hounsfield units
-    cut to ``hu_low``..``hu_high``, then (HU - ``hu_centre``) / ``hu_scale``. Raises ``InputError`` for
-    numbers that make no grid or window.
+    cut to ``hu_low``..``hu_high``, then (HU - ``hu_centre``) / ``hu_scale``. ``slices`` (odd) are the
+    channels of one input: a slice with as many neighbours below as above, from below; 1 = plain 2D. Raises
+    ``InputError`` for numbers that make no grid or window.
     """
 
     size_px: int
@@ -46,14 +51,16 @@ class InputSpec:
     hu_high: float = 80.0
     hu_centre: float = 30.0
     hu_scale: float = 15.0
+    slices: int = 1
 
     def __post_init__(self) -> None:
         numbers = [float(value) for value in asdict(self).values()]
         fits = np.isfinite(numbers).all() and 16 <= self.size_px <= 1024 and 0.1 <= self.spacing_mm <= 5
-        if not (fits and self.hu_low < self.hu_high and self.hu_scale > 0):
+        stack = self.slices in _STACKS
+        if not (fits and stack and self.hu_low < self.hu_high and self.hu_scale > 0):
             raise InputError(
                 f"the network's input cannot be {asdict(self)}",
-                hint="16-1024 px of 0.1-5 mm, a window in HU, a scale above 0",
+                hint="16-1024 px of 0.1-5 mm, a window in HU, a scale above 0, 1, 3, 5 or 7 slices",
             )
 
     @classmethod
@@ -63,10 +70,12 @@ class InputSpec:
         if set(values) != names:
             raise InputError(f"the input's specification must hold exactly {', '.join(sorted(names))}")
         try:
-            numbers = {name: float(value) for name, value in values.items()}
+            numbers: dict[str, Any] = {name: float(value) for name, value in values.items()}
         except (TypeError, ValueError) as error:
             raise InputError("the input's specification holds something that is not a number") from error
-        return cls(**{**numbers, "size_px": int(numbers["size_px"])})  # type: ignore[arg-type]
+        if not all(number.is_integer() for number in (numbers[name] for name in _WHOLE)):
+            raise InputError("the input's pixels and slices must be whole numbers")
+        return cls(**numbers | {name: int(numbers[name]) for name in _WHOLE})
 
     def scaled(self, hu: npt.NDArray[Any]) -> Floats:
         """Windowed and scaled Hounsfield units, float32."""
@@ -91,23 +100,46 @@ class HeadCrop:
     column_step: float
     size_px: int
 
-    def to_square(self, volume: npt.NDArray[Any], *, outside: float) -> Floats:
-        """(i, j, k) of the scan to (slice, row, column); area-weighted where the square is coarser."""
+    def to_square(self, volume: npt.NDArray[Any], *, outside: float, beyond: int = 0) -> Floats:
+        """(i, j, k) of the scan to (slice, row, column); area-weighted where the square is coarser.
+
+        ``beyond`` slices more are taken below and above; where the scan ends its last slice is repeated.
+        """
         rows = _weights(self.size_px, self.shape[1], self.row_origin, self.row_step)
         columns = _weights(self.size_px, self.shape[0], self.column_origin, self.column_step)
-        slices = volume[:, :, self.first_slice : self.last_slice].transpose(2, 1, 0)
+        wanted = np.arange(self.first_slice - beyond, self.last_slice + beyond)
+        slices = volume[:, :, np.clip(wanted, 0, self.shape[2] - 1)].transpose(2, 1, 0)
         return _apply(rows, slices, columns, outside)
 
     def to_scan(self, square: Floats, *, outside: float) -> Floats:
         """(slice, row, column) of the square to (i, j, k) of the scan; bilinear where the scan is finer."""
-        rows = _weights(self.shape[1], self.size_px, -self.row_origin / self.row_step, 1 / self.row_step)
-        columns = _weights(
-            self.shape[0], self.size_px, -self.column_origin / self.column_step, 1 / self.column_step
-        )
         volume = np.full(self.shape, outside, dtype=np.float32)
+        rows, columns = self._back()
         slices = _apply(rows, square, columns, outside)
         volume[:, :, self.first_slice : self.last_slice] = slices.transpose(2, 1, 0)
         return volume
+
+    def mask_on_scan(self, log_odds: Floats) -> Bools:
+        """Where log odds of the square are above 0 on the scan's grid (i, j, k), brought back bilinearly.
+
+        The same as ``to_scan(...) > 0``; slices that hold nothing above 0 cannot gain it and are skipped.
+        """
+        mask = np.zeros(self.shape, dtype=bool)
+        found = np.flatnonzero((log_odds > 0).any(axis=(1, 2)))
+        if len(found):
+            rows, columns = self._back()
+            slices = _apply(rows, log_odds[found], columns, NOT_FOUND_LOG_ODDS)
+            mask[:, :, self.first_slice + found] = (slices > 0).transpose(2, 1, 0)
+        return mask
+
+    def _back(self) -> tuple[Floats, Floats]:
+        """Weights of the square's rows and columns in the scan's."""
+        return (
+            _weights(self.shape[1], self.size_px, -self.row_origin / self.row_step, 1 / self.row_step),
+            _weights(
+                self.shape[0], self.size_px, -self.column_origin / self.column_step, 1 / self.column_step
+            ),
+        )
 
 
 def locate_head(image: Image, brain: Bools, spec: InputSpec) -> HeadCrop:
@@ -135,9 +167,14 @@ def locate_head(image: Image, brain: Bools, spec: InputSpec) -> HeadCrop:
 
 
 def network_input(image: Image, crop: HeadCrop, spec: InputSpec) -> Floats:
-    """The scan as the network sees it: (slice, 1, row, column) float32; outside the scan is air."""
+    """The scan as the network sees it: (slice, channel, row, column) float32; outside the scan is air.
+
+    Channels are ``spec.slices`` neighbouring slices of the scan, from below, the slice itself in the middle.
+    """
     cut = np.clip(image.data, spec.hu_low, spec.hu_high).astype(np.float32)
-    return spec.scaled(crop.to_square(cut, outside=spec.hu_low))[:, np.newaxis]
+    squares = spec.scaled(crop.to_square(cut, outside=spec.hu_low, beyond=spec.slices // 2))
+    stacks = np.lib.stride_tricks.sliding_window_view(squares, spec.slices, axis=0)
+    return np.ascontiguousarray(np.moveaxis(stacks, -1, 1))
 
 
 def network_target(mask: Bools, crop: HeadCrop) -> npt.NDArray[np.uint8]:

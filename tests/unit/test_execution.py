@@ -1,5 +1,6 @@
 import os
 import signal
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import pytest
 
 from la_outcomes import execution
 from la_outcomes.errors import InputError, PartlyDoneError, ResourceError
+from la_outcomes.execution import Stages, map_stages
 
 
 @dataclass(frozen=True)
@@ -76,3 +78,60 @@ def test_failures_are_listed_with_exit_code_4():
 
 def test_no_cases_is_no_error():
     assert execution.map_cases(work, [], jobs=2) == []
+
+
+def _read(case: int) -> int:
+    if case == 3:
+        raise InputError("cannot be read")
+    return case
+
+
+def _double(value: int) -> int:
+    if value == 5:
+        raise RuntimeError("a bug")
+    return 2 * value
+
+
+def _told(value: int) -> tuple[str, str | None]:
+    return "done", str(value)
+
+
+STAGES = Stages(_read, _double, _told)
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_stages_give_each_case_its_own_verdict_in_order(jobs: int) -> None:
+    outcomes = map_stages(STAGES, list(range(7)), jobs=jobs, case_id=str)
+    assert [outcome.case_id for outcome in outcomes] == [str(n) for n in range(7)]
+    verdicts = {outcome.case_id: (outcome.status, outcome.reason) for outcome in outcomes}
+    assert verdicts["6"] == ("done", "12")
+    assert verdicts["3"] == ("failed_input", "cannot be read")
+    assert verdicts["5"][0] == "failed_bug"
+    assert sum(outcome.succeeded for outcome in outcomes) == 5
+
+
+def test_the_next_case_is_read_and_the_last_written_while_one_is_computed() -> None:
+    reading, writing = threading.Event(), threading.Event()
+
+    def read(case: int) -> int:
+        if case == 2:
+            reading.set()
+        return case
+
+    def compute(value: int) -> int:
+        if value == 1:  # returns only if the third case is read, and the first written, meanwhile
+            assert reading.wait(20)
+            assert writing.wait(20)
+        return value
+
+    def write(value: int) -> tuple[str, str | None]:
+        if value == 0:
+            writing.set()
+        return "done", None
+
+    outcomes = map_stages(Stages(read, compute, write), [0, 1, 2])
+    assert [outcome.status for outcome in outcomes] == ["done"] * 3
+
+
+def test_no_cases_are_no_outcomes() -> None:
+    assert map_stages(STAGES, []) == []

@@ -1,4 +1,4 @@
-"""From a trained network to a bundle: ONNX with one channel of logit difference, safetensors, the card."""
+"""From a trained network to a bundle: ONNX with one channel a structure, safetensors, the card."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ from la_outcomes.segmentation.bundle import (
     weights_entry,
     write_card,
 )
+from la_outcomes.segmentation.outputs import Outputs
 from la_outcomes.segmentation.preprocessing import ORIENTATION, InputSpec
 from la_outcomes.shards import atomic_path
 
@@ -38,17 +39,28 @@ LIMITS = (
 )
 
 
-class LogitDifference(torch.nn.Module):
-    """A two-class network as one channel: foreground minus background logit; above 0 is foreground."""
+class LogOdds(torch.nn.Module):
+    """A network of several classes as one channel a structure: its log odds against everything else."""
 
-    def __init__(self, network: torch.nn.Module) -> None:
+    def __init__(self, network: torch.nn.Module, outputs: Outputs) -> None:
         super().__init__()
         self.network = network
+        everything = range(len(outputs.classes))
+        self.inside = outputs.channels
+        self.outside = [[n for n in everything if n not in channels] for channels in outputs.channels]
 
     def forward(self, slices: torch.Tensor) -> torch.Tensor:
-        """(slice, 1, row, column) to (slice, 1, row, column)."""
+        """(slice, channel, row, column) to (slice, structure, row, column)."""
         logits = self.network(slices)
-        return logits[:, 1:2] - logits[:, 0:1]
+        pairs = zip(self.inside, self.outside, strict=True)
+        return torch.cat([_pooled(logits, inside) - _pooled(logits, outside) for inside, outside in pairs], 1)
+
+
+def _pooled(logits: torch.Tensor, channels: list[int]) -> torch.Tensor:
+    """Logit of a union of classes: ln of the sum of their exponentials."""
+    if len(channels) == 1:
+        return logits[:, channels[0] : channels[0] + 1]
+    return torch.logsumexp(torch.cat([logits[:, n : n + 1] for n in channels], 1), 1, keepdim=True)
 
 
 def export_bundle(
@@ -61,12 +73,14 @@ def export_bundle(
     """Write weights and card into ``out`` and load them back; the card comes last, so a bundle is whole.
 
     ``network`` is on the CPU in evaluation mode without deep supervision; ``card`` holds name, training
-    and parity.
+    and parity, and what differs from a CT model of LA: ``modality``, ``outputs``, ``intended_use``,
+    ``limits``.
     """
     from safetensors.torch import save
 
+    outputs = Outputs.from_card(card.get("outputs", Outputs().as_card()))
     with atomic_path(out / WEIGHTS_FILE) as temporary:
-        temporary.write_bytes(onnx_bytes(network, spec))
+        temporary.write_bytes(onnx_bytes(network, spec, outputs))
     with atomic_path(out / TENSORS_FILE) as temporary:
         temporary.write_bytes(save(dict(weights)))
     write_card(
@@ -78,25 +92,26 @@ def export_bundle(
             "modality": "CT",
             "weights": weights_entry(out / WEIGHTS_FILE),
             "tensors_for_training": weights_entry(out / TENSORS_FILE),
-            "tensors": tensors_entry(spec),
+            "tensors": tensors_entry(spec, outputs),
             "orientation": ORIENTATION,
             "input": vars(spec),
+            "outputs": outputs.as_card(),
             "intended_use": INTENDED_USE,
             "limits": LIMITS,
             **card,
         },
     )
-    return load_bundle(out)
+    return load_bundle(out, modality=card.get("modality", "CT"))
 
 
-def onnx_bytes(network: torch.nn.Module, spec: InputSpec) -> bytes:
-    """The network as one ONNX file: any number of slices, logit difference out."""
+def onnx_bytes(network: torch.nn.Module, spec: InputSpec, outputs: Outputs) -> bytes:
+    """The network as one ONNX file: any number of slices in, log odds of each structure out."""
     buffer = io.BytesIO()
-    example = torch.zeros(2, 1, spec.size_px, spec.size_px)
+    example = torch.zeros(2, spec.slices, spec.size_px, spec.size_px)
     with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
         warnings.simplefilter("ignore")
         torch.onnx.export(
-            LogitDifference(network).eval(),
+            LogOdds(network, outputs).eval(),
             (example,),
             buffer,  # type: ignore[arg-type]
             input_names=[INPUT_NAME],

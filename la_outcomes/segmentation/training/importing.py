@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from la_outcomes.errors import InputError, UsageError
-from la_outcomes.segmentation.bundle import CARD_FILE, Bundle, write_card
+from la_outcomes.segmentation.bundle import CARD_FILE, Bundle, load_bundle, write_card
 from la_outcomes.segmentation.preprocessing import InputSpec
 from la_outcomes.segmentation.training.export import export_bundle
 from la_outcomes.segmentation.training.parity import parity_section, repeat_parity
@@ -78,7 +78,7 @@ def import_nnunet(job: ImportJob) -> Bundle:
     bundle = export_bundle(job.out, oriented(network, job.stored), weights, spec, card)
     if job.scans:
         write_card(job.out, {**bundle.card, "parity": repeat_parity(bundle, job.scans)})
-    return Bundle(bundle.path, _read_json(job.out / CARD_FILE), bundle.weights, bundle.model_sha256, spec)
+    return load_bundle(job.out)
 
 
 def input_spec(plans: Mapping[str, Any], dataset: Mapping[str, Any]) -> InputSpec:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -15,11 +16,13 @@ import torch
 from la_outcomes.execution import progress_bar
 from la_outcomes.imaging.nifti import read_image
 from la_outcomes.segmentation.brain import ct_brain
-from la_outcomes.segmentation.bundle import Bundle
+from la_outcomes.segmentation.bundle import Bundle, opened, read_card, write_card
+from la_outcomes.segmentation.engines import DEFAULT_ENGINE
+from la_outcomes.segmentation.outputs import LA
 from la_outcomes.segmentation.preprocessing import InputSpec, locate_head, network_input
-from la_outcomes.segmentation.training.dataset import raw_folder
+from la_outcomes.segmentation.training.dataset import channel_files, raw_folder
 from la_outcomes.segmentation.training.plans import CONFIGURATION
-from la_outcomes.segmentation.training.weights import rebuilt_network
+from la_outcomes.segmentation.training.weights import rebuilt_networks
 from la_outcomes.segmentation.volumetry import dice
 
 Floats = npt.NDArray[np.float32]
@@ -40,23 +43,39 @@ def measure_parity(bundle: Bundle, predictor: Any, cases: Iterable[Prepared], co
     with progress_bar("parity", count) as advance:
         for slices, spacing_mm in cases:
             theirs = _predicted(predictor, slices, spacing_mm)
-            scores.append(dice(bundle.logits(slices) > 0, theirs))
+            scores.append(dice(bundle.predict(slices)[LA] > 0, theirs))
             advance()
     return parity_section(scores)
 
 
 def repeat_parity(bundle: Bundle, scans: Sequence[Path]) -> dict[str, Any]:
     """Parity of a finished bundle, from its safetensors, on head CT files; as ``measure_parity``."""
-    network = rebuilt_network(bundle)
-    predictor = stock_predictor(network, bundle.card["nnunet"]["plans"], bundle.card["nnunet"]["dataset"])
+    nnunet = bundle.card["nnunet"]
+    predictor = stock_predictor(rebuilt_networks(bundle), nnunet["plans"], nnunet["dataset"])
     return measure_parity(bundle, predictor, scans_as_cases(scans, bundle.spec), len(scans))
 
 
-def prepared_cases(case_ids: Sequence[str], work: Path) -> Iterator[Prepared]:
-    """Cases of a training's own dataset: (slice, 1, row, column) and the spacing in that order, mm."""
+def prove_engine(path: Path, engine: str, scans: Sequence[Path]) -> dict[str, Any]:
+    """Measure another engine's parity on head CT files; a proven one is noted in the card and may be used.
+
+    As ``measure_parity``. Raises ``ResourceError`` where the engine is not installed.
+    """
+    bundle = opened(path, read_card(path), engine, "cpu")
+    parity = repeat_parity(bundle, scans)
+    if parity["equivalent"] and engine != DEFAULT_ENGINE:
+        engines = {**(bundle.card.get("engines") or {}), engine: parity}
+        write_card(path, {**bundle.card, "engines": engines})
+    return parity
+
+
+def prepared_cases(case_ids: Sequence[str], work: Path, channels: int) -> Iterator[Prepared]:
+    """Cases of a training's own dataset: (slice, channel, row, column) and the spacing (slice, row,
+    column) in mm.
+    """
     for case_id in case_ids:
-        image = read_image(raw_folder(work) / "imagesTr" / f"{case_id}_0000.nii.gz")
-        yield np.ascontiguousarray(image.data.transpose(2, 1, 0))[:, np.newaxis], image.spacing_mm[::-1]
+        images = [read_image(file) for file in channel_files(raw_folder(work), case_id, channels)]
+        slices = np.stack([image.data.transpose(2, 1, 0) for image in images], axis=1)
+        yield np.ascontiguousarray(slices, dtype=np.float32), images[0].spacing_mm[::-1]
 
 
 def scans_as_cases(scans: Sequence[Path], spec: InputSpec) -> Iterator[Prepared]:
@@ -86,9 +105,12 @@ def parity_section(scores: Iterable[float | None]) -> dict[str, Any]:
 
 
 def stock_predictor(
-    network: torch.nn.Module, plans: Mapping[str, Any], dataset_json: Mapping[str, Any]
+    networks: Sequence[torch.nn.Module], plans: Mapping[str, Any], dataset_json: Mapping[str, Any]
 ) -> Any:
-    """nnU-Net's predictor around a network in memory, on the CPU, without mirroring."""
+    """nnU-Net's predictor around the networks of a model's folds, on the CPU, without mirroring.
+
+    The networks share one architecture; their weights are handed over, the modules are not changed.
+    """
     from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
     from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
@@ -96,10 +118,10 @@ def stock_predictor(
     with contextlib.redirect_stdout(io.StringIO()):
         predictor = nnUNetPredictor(use_mirroring=False, device=torch.device("cpu"), allow_tqdm=False)
         predictor.manual_initialization(
-            network,
+            copy.deepcopy(networks[0]),
             manager,
             manager.get_configuration(CONFIGURATION),
-            [network.state_dict()],
+            [network.state_dict() for network in networks],
             dict(dataset_json),
             "LaTrainer",
             None,

@@ -1,9 +1,4 @@
-"""What is trained and how: recipes, and nnU-Net's plan for them.
-
-One code path for all devices: the full recipe takes nnU-Net's own 2D plan (architecture, batch size,
-SGD, 1,000 epochs); the smoke recipe overrides the network and the schedule so that a CPU finishes in
-minutes.
-"""
+"""nnU-Net's plan of a recipe, its environment and preprocessing, and the device to train on."""
 
 from __future__ import annotations
 
@@ -11,9 +6,10 @@ import contextlib
 import io
 import json
 import os
+import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,87 +18,14 @@ import numpy as np
 from la_outcomes.errors import InputError, ResourceError, UsageError
 from la_outcomes.execution import map_cases
 from la_outcomes.segmentation.preprocessing import InputSpec
-from la_outcomes.segmentation.training.dataset import DATASET_NAME, case_facts, raw_folder
+from la_outcomes.segmentation.training.dataset import DATASET_NAME, case_facts, channel_files, raw_folder
+from la_outcomes.segmentation.training.recipes import Recipe
 from la_outcomes.shards import write_text_atomic
 
 CONFIGURATION = "2d"
 PLANS_NAME = "nnUNetPlans"
 _WORKERS = "nnUNet_n_proc_DA"
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """One way to train.
-
-    ``features`` of each stage and ``batch_size`` None: nnU-Net plans them. ``rotation_deg`` and
-    ``mirror_axes`` (0 row, 1 column) bound the augmentation. ``optimizer`` "sgd" is nnU-Net's own
-    (Nesterov, polynomial decay), "adamw" keeps the decay. ``save_every`` epochs lie between checkpoints.
-    """
-
-    name: str
-    spec: InputSpec
-    epochs: int
-    iterations: int
-    validation_iterations: int
-    optimizer: str
-    learning_rate: float
-    rotation_deg: float
-    mirror_axes: tuple[int, ...]
-    save_every: int
-    features: tuple[int, ...] | None = None
-    batch_size: int | None = None
-
-    def as_card(self) -> dict[str, Any]:
-        """The recipe as the model card and the training's identity hold it."""
-        return asdict(self)
-
-
-FULL = Recipe(
-    name="full",
-    spec=InputSpec(size_px=320, spacing_mm=0.7),
-    epochs=1000,
-    iterations=250,
-    validation_iterations=50,
-    optimizer="sgd",
-    learning_rate=1e-2,
-    rotation_deg=180.0,
-    mirror_axes=(0, 1),
-    save_every=10,
-)
-SMOKE = Recipe(
-    name="smoke",
-    spec=InputSpec(size_px=128, spacing_mm=1.5),
-    epochs=20,
-    iterations=40,
-    validation_iterations=8,
-    optimizer="adamw",
-    learning_rate=2e-3,
-    rotation_deg=15.0,
-    mirror_axes=(1,),
-    save_every=1,
-    features=(16, 32, 64, 128),
-    batch_size=4,
-)
-
-
-def recipe(
-    *,
-    smoke: bool,
-    epochs: int | None = None,
-    iterations: int | None = None,
-    learning_rate: float | None = None,
-) -> Recipe:
-    """The full or the smoke recipe, with another schedule where asked.
-
-    Raises ``UsageError`` for epochs or iterations below 1 and a learning rate of 0 or less.
-    """
-    chosen = SMOKE if smoke else FULL
-    wanted = {"epochs": epochs, "iterations": iterations, "learning_rate": learning_rate}
-    changes = {name: value for name, value in wanted.items() if value is not None}
-    for name, value in changes.items():
-        if value <= 0:
-            raise UsageError(f"{name} must be above 0, not {value}")
-    return replace(chosen, **changes)  # type: ignore[arg-type]
+_SPACE_FOR_A_CASE_BYTES = 20_000_000
 
 
 def choose_device(name: str) -> str:
@@ -162,13 +85,24 @@ def plan_and_preprocess(work: Path, chosen: Recipe) -> dict[str, Any]:
         write_text_atomic(folder / name, (raw / name).read_text(encoding="utf-8"))
     plans = _plans(chosen, work)
     write_text_atomic(folder / f"{PLANS_NAME}.json", json.dumps(plans, indent=1))
-    outcomes = map_cases(_Preprocess(plans, raw, folder), sorted(case_facts(work)), label="preprocessing")
+    outcomes = map_cases(
+        _Preprocess(plans, raw, folder, chosen.spec.slices), sorted(case_facts(work)), label="preprocessing"
+    )
     failed = [outcome for outcome in outcomes if not outcome.succeeded]
     if failed:
         raise InputError(
             "nnU-Net could not preprocess a case", where=failed[0].case_id, hint=failed[0].reason
         )
     return plans
+
+
+def refuse_full_disk(folder: Path) -> None:
+    """Raise ``ResourceError`` where so little space is left that a failure to write is no wonder.
+
+    Compressed arrays are written by a library that does not say why it failed.
+    """
+    if shutil.disk_usage(folder).free < _SPACE_FOR_A_CASE_BYTES:
+        raise ResourceError("no space left on the disk", where=folder, hint="free space and run it again")
 
 
 def preprocessed_folder(work: Path) -> Path:
@@ -183,6 +117,7 @@ class _Preprocess:
     plans: dict[str, Any]
     raw: Path
     folder: Path
+    channels: int
 
     def __call__(self, case_id: str) -> tuple[str, str | None]:
         from nnunetv2.preprocessing.preprocessors.default_preprocessor import DefaultPreprocessor
@@ -194,7 +129,7 @@ class _Preprocess:
         target.mkdir(exist_ok=True)
         DefaultPreprocessor(verbose=False).run_case_save(
             str(target / case_id),
-            [str(self.raw / "imagesTr" / f"{case_id}_0000.nii.gz")],
+            [str(file) for file in channel_files(self.raw, case_id, self.channels)],
             str(self.raw / "labelsTr" / f"{case_id}.nii.gz"),
             manager,
             configuration,
@@ -211,7 +146,9 @@ def _write_fingerprint(work: Path, spec: InputSpec) -> None:
     fingerprint = {
         "spacings": [[fact["slice_spacing_mm"], spec.spacing_mm, spec.spacing_mm] for fact in facts],
         "shapes_after_crop": [[fact["slices"], spec.size_px, spec.size_px] for fact in facts],
-        "foreground_intensity_properties_per_channel": {"0": {**neutral, **limits}},
+        "foreground_intensity_properties_per_channel": {
+            str(channel): {**neutral, **limits} for channel in range(spec.slices)
+        },
         "median_relative_size_after_cropping": 1.0,
     }
     write_text_atomic(preprocessed_folder(work) / "dataset_fingerprint.json", json.dumps(fingerprint))

@@ -15,16 +15,19 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def training_progress(epochs: int) -> Iterator[Callable[[EpochReport], None]]:
-    """A function to call after each epoch: a bar on a terminal, else about ten lines in all."""
+def training_progress(epochs: int, which: str = "") -> Iterator[Callable[[EpochReport], None]]:
+    """A function to call after each epoch: a bar on a terminal, else about ten lines in all.
+
+    ``which`` is put before each line: the fold, where there are several.
+    """
     console = Console(stderr=True)
     if not console.is_terminal:
-        yield _print_some
+        yield lambda report: _print_some(report, which)
         return
     columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}"), TimeRemainingColumn())
     with Progress(*columns, console=console) as bar:
         task = bar.add_task("epochs", total=epochs)
-        yield lambda report: bar.update(task, completed=report.epoch, description=describe(report))
+        yield lambda report: bar.update(task, completed=report.epoch, description=which + describe(report))
 
 
 def describe(report: EpochReport) -> str:
@@ -36,6 +39,6 @@ def describe(report: EpochReport) -> str:
     )
 
 
-def _print_some(report: EpochReport) -> None:
+def _print_some(report: EpochReport, which: str) -> None:
     if report.epoch == report.epochs or report.epoch % max(report.epochs // 10, 1) == 0:
-        print(f"epoch {report.epoch}/{report.epochs}: {describe(report)}", file=sys.stderr)
+        print(f"{which}epoch {report.epoch}/{report.epochs}: {describe(report)}", file=sys.stderr)

@@ -6,15 +6,14 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from la_outcomes.errors import InputError
+from la_outcomes.errors import InputError, UsageError
 from la_outcomes.provenance import Run
 from la_outcomes.segmentation.bundle import (
     CARD_FILE,
@@ -25,35 +24,38 @@ from la_outcomes.segmentation.bundle import (
     read_card,
     write_card,
 )
+from la_outcomes.segmentation.training.accepted import LabelCase, read_labels
 from la_outcomes.segmentation.training.dataset import (
-    LabelCase,
-    Split,
     case_facts,
     labels_sha256,
     prepare_dataset,
-    read_labels,
-    split_cases,
 )
 from la_outcomes.segmentation.training.plans import (
     PLANS_NAME,
-    Recipe,
     choose_device,
     nnunet_environment,
     plan_and_preprocess,
     preprocessed_folder,
 )
+from la_outcomes.segmentation.training.recipes import Recipe
+from la_outcomes.segmentation.training.splits import FOLDS, Split, make_splits
 from la_outcomes.shards import sha256_file, sha256_json, write_text_atomic
 
 if TYPE_CHECKING:
-    from la_outcomes.segmentation.training.trainer import LaTrainer
+    import torch
+
     from la_outcomes.segmentation.training.weights import Weights
 
-TRAINING_VERSION = "1"
+TRAINING_VERSION = "2"
 
 
 @dataclass(frozen=True)
 class TrainingJob:
-    """What to train: labels, the accepted among them, recipe, seed, device, a model to start from."""
+    """What to train: labels, the accepted among them, recipe, seed, device, a model to start from.
+
+    ``folds`` is 1, or 5: then five networks are trained, each case validates one of them, and the bundle
+    holds all five, whose logits are averaged as nnU-Net's predictor does.
+    """
 
     labels_dir: Path
     out: Path
@@ -63,11 +65,26 @@ class TrainingJob:
     device: str = "auto"
     init_from: Path | None = None
     jobs: int = 1
+    folds: int = 1
+
+    def __post_init__(self) -> None:
+        if self.folds not in (1, FOLDS):
+            raise UsageError(f"a training has 1 or {FOLDS} folds, not {self.folds}")
 
     @property
     def work(self) -> Path:
         """Working folder; gone once the bundle is whole."""
         return self.out / "work"
+
+
+@dataclass(frozen=True, eq=False)
+class TrainedFold:
+    """A network after its training: for the CPU, its weights, its curve, wall-clock seconds."""
+
+    network: torch.nn.Module
+    weights: dict[str, torch.Tensor]
+    curve: dict[str, list[float | None]]
+    seconds: dict[str, float]
 
 
 def train(job: TrainingJob) -> Bundle:
@@ -79,40 +96,43 @@ def train(job: TrainingJob) -> Bundle:
     disk.
     """
     cases = read_labels(job.labels_dir, job.accepted)
-    split = split_cases(cases, job.seed)
+    splits = make_splits(cases, job.seed, job.folds)
     device = choose_device(job.device)
-    identity = _identity(job, cases, split)
+    identity = _identity(job, cases, splits)
     if (job.out / CARD_FILE).exists():
         return _finished(job.out, identity)
     _claim(job.work, identity)
-    seconds: dict[str, float] = {}
     with nnunet_environment(job.work, device):
-        with _clock(seconds, "preparation"):
-            excluded = _prepare(job, cases, split)
-        with _clock(seconds, "training"):
-            trainer = _trained(job, device)
-        facts = _facts(job, cases, split, excluded)
-        facts |= {"identity": identity, "device": device, "seconds": seconds}
-        _export(job, trainer, facts, split)
+        started = time.monotonic()
+        excluded = _prepare(job, cases, splits)
+        prepared = round(time.monotonic() - started, 1)
+        trained = [_trained(job, device, fold) for fold in range(job.folds)]
+        facts = _facts(job, cases, excluded)
+        facts |= {"identity": identity, "device": device, "seconds_preparation": prepared}
+        facts |= {"split": splits[0].note, "folds": _fold_facts(job, splits, trained)}
+        _export(job, trained, facts, splits)
     shutil.rmtree(job.work)
     return load_bundle(job.out)
 
 
-def starting_weights(path: Path, recipe: Recipe) -> Weights:
-    """Weights of a bundle to start from; raises ``InputError`` where bundle and recipe do not match."""
-    from la_outcomes.segmentation.training.weights import read_weights
+def starting_weights(path: Path, recipe: Recipe, fold: int) -> Weights:
+    """Weights of a bundle to start a fold from (of the same fold where the bundle holds several).
+
+    Raises ``InputError`` where bundle and recipe do not match.
+    """
+    from la_outcomes.segmentation.training.weights import read_weights, split_folds
 
     card = read_card(path)
     if card["input"] != vars(recipe.spec):
         raise InputError("the bundle sees another grid or window than this recipe", where=path)
-    return read_weights(path, card)
+    folds = split_folds(read_weights(path, card))
+    return folds[fold % len(folds)]
 
 
-def _identity(job: TrainingJob, cases: Sequence[LabelCase], split: Split) -> str:
+def _identity(job: TrainingJob, cases: Sequence[LabelCase], splits: Sequence[Split]) -> str:
     start = None if job.init_from is None else sha256_file(job.init_from / CARD_FILE)
-    return sha256_json(
-        [TRAINING_VERSION, labels_sha256(cases), asdict(split), asdict(job.recipe), job.seed, start]
-    )
+    parts = [asdict(split) for split in splits]
+    return sha256_json([TRAINING_VERSION, labels_sha256(cases), parts, asdict(job.recipe), job.seed, start])
 
 
 def _finished(out: Path, identity: str) -> Bundle:
@@ -136,49 +156,62 @@ def _claim(work: Path, identity: str) -> None:
     write_text_atomic(claim, identity)
 
 
-def _prepare(job: TrainingJob, cases: Sequence[LabelCase], split: Split) -> dict[str, str]:
+def _prepare(job: TrainingJob, cases: Sequence[LabelCase], splits: Sequence[Split]) -> dict[str, str]:
     """Dataset and plan, once; returns the cases left out with the reason of each."""
     marker = job.work / "prepared.json"
     if not marker.exists():
-        outcomes = prepare_dataset(cases, split, job.work, job.recipe.spec, jobs=job.jobs)
+        outcomes = prepare_dataset(cases, splits, job.work, job.recipe.spec, jobs=job.jobs)
         excluded = {o.case_id: str(o.reason) for o in outcomes if not o.succeeded}
         plan_and_preprocess(job.work, job.recipe)
         write_text_atomic(marker, json.dumps(excluded))
     return dict(json.loads(marker.read_text(encoding="utf-8")))
 
 
-def _trained(job: TrainingJob, device: str) -> LaTrainer:
+def _trained(job: TrainingJob, device: str, fold: int) -> TrainedFold:
+    """Train one fold, or take up where its training stopped."""
     from la_outcomes.segmentation.training.progress import training_progress
     from la_outcomes.segmentation.training.trainer import FINAL, LATEST, make_trainer, seed_everything
 
-    seed_everything(job.seed)
-    trainer = make_trainer(_read(job, f"{PLANS_NAME}.json"), _read(job, "dataset.json"), job.recipe, device)
+    seed_everything(job.seed + fold)
+    plans, dataset = _read(job, f"{PLANS_NAME}.json"), _read(job, "dataset.json")
+    trainer = make_trainer(plans, dataset, job.recipe, device, fold)
     folder = Path(trainer.output_folder)
     found = next((folder / name for name in (FINAL, LATEST) if (folder / name).exists()), None)
     if found is not None:
         trainer.load_checkpoint(str(found))
     elif job.init_from is not None:
-        trainer.load_weights(starting_weights(job.init_from, job.recipe))
+        trainer.load_weights(starting_weights(job.init_from, job.recipe, fold))
     if trainer.current_epoch < trainer.num_epochs:
-        with training_progress(trainer.num_epochs) as report:
+        with training_progress(trainer.num_epochs, f"fold {fold} " if job.folds > 1 else "") as report:
             trainer.report = report
             trainer.run_training()
-    return trainer
+    return TrainedFold(trainer.inference_network(), trainer.weights(), trainer.curve(), trainer.seconds())
 
 
-def _facts(
-    job: TrainingJob, cases: Sequence[LabelCase], split: Split, excluded: Mapping[str, str]
-) -> dict[str, Any]:
+def _fold_facts(
+    job: TrainingJob, splits: Sequence[Split], trained: Sequence[TrainedFold]
+) -> list[dict[str, Any]]:
+    """Sizes, curve and seconds of each fold."""
+    prepared = case_facts(job.work)
+    return [
+        {
+            "cases_train": sum(case in prepared for case in split.train),
+            "cases_validation": sum(case in prepared for case in split.validation),
+            "curve": fold.curve,
+            "seconds": fold.seconds,
+        }
+        for split, fold in zip(splits, trained, strict=True)
+    ]
+
+
+def _facts(job: TrainingJob, cases: Sequence[LabelCase], excluded: Mapping[str, str]) -> dict[str, Any]:
     """The card's section on training data and recipe; no ids of patients, scans or sites."""
     facts = case_facts(job.work)
     used = [case for case in cases if case.case_id in facts]
     spacings = [fact["slice_spacing_mm"] for fact in facts.values()]
     return {
         "patients": len({case.patient_id for case in used}),
-        "cases_train": sum(case in facts for case in split.train),
-        "cases_validation": sum(case in facts for case in split.validation),
         "cases_excluded": len(excluded),
-        "split": split.note,
         "sites": len({case.site for case in used}),
         "simulated": any(case.anatomy for case in used),
         "slice_spacing_mm": [round(float(np.min(spacings)), 3), round(float(np.max(spacings)), 3)],
@@ -188,43 +221,49 @@ def _facts(
     }
 
 
-def _export(job: TrainingJob, trainer: LaTrainer, facts: dict[str, Any], split: Split) -> None:
+def _export(
+    job: TrainingJob, trained: Sequence[TrainedFold], facts: dict[str, Any], splits: Sequence[Split]
+) -> None:
     """Write the bundle in the working folder, measure its parity, and move it into place, card last."""
     from la_outcomes.segmentation.training.export import export_bundle
+    from la_outcomes.segmentation.training.parity import parity_section
+    from la_outcomes.segmentation.training.weights import ensemble, join_folds
+
+    network = ensemble([fold.network for fold in trained])
+    run = Run("train", {"identity": facts["identity"]}, job.seed, facts["device"]).row()
+    card = {
+        "name": f"la-{job.recipe.name}-{facts['identity'][:8]}",
+        "training": facts | {"run": run},
+        "nnunet": {"plans": _read(job, f"{PLANS_NAME}.json"), "dataset": _read(job, "dataset.json")},
+        "parity": parity_section([]),
+    }
+    weights = join_folds([fold.weights for fold in trained])
+    bundle = export_bundle(job.work / "bundle", network.eval(), weights, job.recipe.spec, card)
+    write_card(bundle.path, {**bundle.card, "parity": _parity(job, bundle, trained, splits)})
+    for name in (WEIGHTS_FILE, TENSORS_FILE, CARD_FILE):
+        os.replace(bundle.path / name, job.out / name)
+
+
+def _parity(
+    job: TrainingJob, bundle: Bundle, trained: Sequence[TrainedFold], splits: Sequence[Split]
+) -> dict[str, Any]:
+    """The export against nnU-Net's predictor on cases of the training's own set, validation first."""
     from la_outcomes.segmentation.training.parity import (
         PARITY_CASES,
         measure_parity,
-        parity_section,
         prepared_cases,
         stock_predictor,
     )
 
-    network = trainer.inference_network()
-    plans, dataset_json = _read(job, f"{PLANS_NAME}.json"), _read(job, "dataset.json")
-    run = Run("train", {"identity": facts["identity"]}, job.seed, facts["device"]).row()
-    card = {
-        "name": f"la-{job.recipe.name}-{facts['identity'][:8]}",
-        "training": facts | {"curve": trainer.curve(), "run": run},
-        "nnunet": {"plans": plans, "dataset": dataset_json},
-        "parity": parity_section([]),
-    }
-    folder = job.work / "bundle"
-    bundle = export_bundle(folder, network, trainer.weights(), job.recipe.spec, card)
     prepared = case_facts(job.work)
-    chosen = [case for case in (*split.validation, *split.train) if case in prepared][: PARITY_CASES + 2]
-    predictor = stock_predictor(network, plans, dataset_json)
-    parity = measure_parity(bundle, predictor, prepared_cases(chosen, job.work), len(chosen))
-    write_card(folder, {**bundle.card, "parity": parity})
-    for name in (WEIGHTS_FILE, TENSORS_FILE, CARD_FILE):
-        os.replace(folder / name, job.out / name)
+    order = dict.fromkeys((*splits[0].validation, *splits[0].train))
+    chosen = [case for case in order if case in prepared][: PARITY_CASES + 2]
+    nnunet = bundle.card["nnunet"]
+    predictor = stock_predictor([fold.network for fold in trained], nnunet["plans"], nnunet["dataset"])
+    return measure_parity(
+        bundle, predictor, prepared_cases(chosen, job.work, bundle.spec.slices), len(chosen)
+    )
 
 
 def _read(job: TrainingJob, name: str) -> dict[str, Any]:
     return dict(json.loads((preprocessed_folder(job.work) / name).read_text(encoding="utf-8")))
-
-
-@contextmanager
-def _clock(seconds: dict[str, float], name: str) -> Iterator[None]:
-    started = time.monotonic()
-    yield
-    seconds[name] = round(time.monotonic() - started, 1)

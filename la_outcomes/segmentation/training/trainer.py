@@ -24,8 +24,9 @@ from nnunetv2.training.lr_scheduler.polylr import PolyLRScheduler
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 
 from la_outcomes.errors import InputError
-from la_outcomes.segmentation.training.plans import CONFIGURATION, Recipe
-from la_outcomes.segmentation.training.weights import Weights, copy_weights
+from la_outcomes.segmentation.training.plans import CONFIGURATION
+from la_outcomes.segmentation.training.recipes import Recipe
+from la_outcomes.segmentation.training.weights import Weights, copy_weights, network_state
 from la_outcomes.shards import atomic_path
 
 LATEST = "checkpoint_latest.pth"
@@ -53,6 +54,7 @@ class LaTrainer(nnUNetTrainer):
 
     recipe: Recipe
     report: Report
+    times: list[list[float]]
 
     def configure_optimizers(self) -> tuple[Any, Any]:
         """nnU-Net's SGD, or AdamW; both decay polynomially by epoch."""
@@ -126,6 +128,7 @@ class LaTrainer(nnUNetTrainer):
             "optimizer": self.optimizer.state_dict(),
             "grad_scaler": None if self.grad_scaler is None else self.grad_scaler.state_dict(),
             "curves": _plain(self.logger.get_checkpoint()),
+            "times": self.times,
             "epoch": self.current_epoch + 1,
             "random": _random_state(),
         }
@@ -147,6 +150,7 @@ class LaTrainer(nnUNetTrainer):
         if self.grad_scaler is not None and state["grad_scaler"] is not None:
             self.grad_scaler.load_state_dict(state["grad_scaler"])
         self.logger.load_checkpoint(state["curves"])
+        self.times = [list(pair) for pair in state["times"]]
         self.current_epoch = state["epoch"]
         _set_random_state(state["random"])
 
@@ -156,8 +160,8 @@ class LaTrainer(nnUNetTrainer):
 
     def weights(self) -> dict[str, torch.Tensor]:
         """The network's weights on the CPU, contiguous, each once."""
-        named = self._module().named_parameters()
-        return {name: tensor.detach().cpu().contiguous() for name, tensor in named}
+        named = network_state(self._module())
+        return {name: tensor.detach().cpu().contiguous() for name, tensor in named.items()}
 
     def curve(self) -> dict[str, list[float | None]]:
         """Loss, validation loss and pseudo-Dice of each epoch; None where it is not defined."""
@@ -166,6 +170,13 @@ class LaTrainer(nnUNetTrainer):
         return {
             name: [round(float(value), 4) if np.isfinite(value) else None for value in values]
             for name, values in curves.items()
+        }
+
+    def seconds(self) -> dict[str, float]:
+        """Wall-clock seconds of all training steps, and of waiting for their data, killed runs included."""
+        return {
+            name: round(sum(pair[n] for pair in self.times), 1)
+            for n, name in enumerate(("training steps", "waiting for data"))
         }
 
     def inference_network(self) -> torch.nn.Module:
@@ -196,6 +207,7 @@ class LaTrainer(nnUNetTrainer):
         return torch.autocast("cpu", torch.bfloat16) if fast else nullcontext()
 
     def _tell(self, stepped: float, waited: float) -> None:
+        self.times.append([stepped, waited])
         dice = float(self.logger.get_value("mean_fg_dice", step=-1))
         self.report(
             EpochReport(
@@ -211,12 +223,13 @@ class LaTrainer(nnUNetTrainer):
 
 
 def make_trainer(
-    plans: dict[str, Any], dataset_json: dict[str, Any], recipe: Recipe, device: str
+    plans: dict[str, Any], dataset_json: dict[str, Any], recipe: Recipe, device: str, fold: int = 0
 ) -> LaTrainer:
     """A trainer that is initialized but has not begun; call inside ``nnunet_environment``."""
     trainer = LaTrainer(
-        {**plans, "continue_training": False}, CONFIGURATION, 0, dataset_json, torch.device(device)
+        {**plans, "continue_training": False}, CONFIGURATION, fold, dataset_json, torch.device(device)
     )
+    trainer.times = []
     trainer.recipe = recipe
     trainer.initial_lr = recipe.learning_rate
     trainer.num_epochs = recipe.epochs

@@ -17,6 +17,7 @@ from la_outcomes.segmentation.bundle import (
     tensors_entry,
     weights_entry,
 )
+from la_outcomes.segmentation.outputs import Outputs
 from la_outcomes.segmentation.preprocessing import InputSpec
 
 
@@ -31,7 +32,7 @@ def test_a_whole_bundle_loads_and_computes_for_any_number_of_slices(folder: Path
     for count in (1, 5):
         hu = np.full((count, 1, SPEC.size_px, SPEC.size_px), 18.0, np.float32)
         hu[:, :, 0] = 35.0
-        logits = bundle.logits(SPEC.scaled(hu))
+        logits = bundle.predict(SPEC.scaled(hu))["la"]
         assert logits.shape == (count, SPEC.size_px, SPEC.size_px)
         assert (logits[:, 1:] > 0).all()
         assert (logits[:, 0] < 0).all()
@@ -78,7 +79,7 @@ def test_a_card_that_is_not_json_is_refused(folder: Path, text: str) -> None:
     ("changes", "reason"),
     [
         ({"format": "another"}, "another program"),
-        ({"format_version": 2}, "format version 2"),
+        ({"format_version": 1}, "format version 1"),
         ({"modality": "FLAIR"}, "for FLAIR, not for CT"),
         ({"orientation": {"slice": "superior to inferior"}}, "axes in another order"),
         ({"input": {"size_px": 128}}, "exactly"),
@@ -107,17 +108,17 @@ def test_a_card_without_a_section_is_refused(folder: Path) -> None:
 def test_weights_that_are_no_network_or_another_one_are_refused(tmp_path: Path) -> None:
     pickle = write_bundle(tmp_path / "pickle", network=b"\x80\x04cos\nsystem\n.")
     with pytest.raises(InputError, match="no network"):
-        load_bundle(pickle).session  # noqa: B018
+        load_bundle(pickle).compute  # noqa: B018
     smaller = InputSpec(64, 1.2)
     other = write_bundle(tmp_path / "other", network=onnx_network(smaller, low_hu=1, high_hu=2))
     with pytest.raises(InputError, match="tensors are not those"):
-        load_bundle(other).session  # noqa: B018
+        load_bundle(other).compute  # noqa: B018
     named = write_bundle(tmp_path / "named", network=onnx_network(SPEC, low_hu=1, high_hu=2, name="mask"))
     with pytest.raises(InputError, match="tensors are not those"):
-        load_bundle(named).session  # noqa: B018
+        load_bundle(named).compute  # noqa: B018
 
 
 def test_tensors_are_described_with_free_slices() -> None:
-    entry = tensors_entry(SPEC)
+    entry = tensors_entry(SPEC, Outputs())
     assert entry["input"]["shape"] == [None, 1, SPEC.size_px, SPEC.size_px]
     assert entry["output"]["axes"] == ["slice", "channel", "row", "column"]

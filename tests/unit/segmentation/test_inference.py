@@ -14,7 +14,7 @@ from toy_bundle import SPEC, onnx_network, write_bundle
 from la_outcomes.errors import InputError, ResourceError
 from la_outcomes.imaging.geometry import Image, volume_ml
 from la_outcomes.imaging.nifti import read_image, write_image
-from la_outcomes.segmentation import inference
+from la_outcomes.segmentation import bundle, inference
 from la_outcomes.segmentation.bundle import load_bundle
 from la_outcomes.segmentation.inference import segment_scan, segment_scans
 from la_outcomes.segmentation.volumetry import dice
@@ -75,7 +75,7 @@ def test_the_mask_does_not_depend_on_how_many_slices_are_predicted_at_once(
 ) -> None:
     image, _ = head_ct(4)
     whole = segment_scan(image, load_bundle(model)).mask
-    monkeypatch.setattr(inference, "SLICES_AT_ONCE", 3)
+    monkeypatch.setattr(bundle, "SLICES_AT_ONCE", 3)
     assert (segment_scan(image, load_bundle(model)).mask == whole).all()
 
 
@@ -182,7 +182,7 @@ def test_nothing_to_segment_is_told(model: Path, table: Path, tmp_path: Path) ->
 
 def test_a_bundle_that_gives_no_numbers_gives_no_volume(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     bundle = load_bundle(model)
-    monkeypatch.setattr(type(bundle), "logits", lambda self, slices: np.full(slices[:, 0].shape, np.nan))
+    monkeypatch.setitem(bundle.__dict__, "compute", lambda slices: np.full(slices.shape, np.nan))
     with pytest.raises(InputError, match="not numbers"):
         segment_scan(head_ct(2)[0], bundle)
 

@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import ndimage
 
 from la_outcomes.errors import InputError
 from la_outcomes.imaging.geometry import Image
@@ -125,9 +128,55 @@ def test_no_brain_and_foreign_brain_are_refused() -> None:
         locate_head(image, np.ones((20, 20, 4), bool), SPEC)
 
 
+def test_neighbouring_slices_are_channels_and_the_last_is_repeated_at_the_scans_ends() -> None:
+    image = _image((64, 64, 5), (2.0, 2.0, 5.0))
+    values = np.broadcast_to(10.0 * np.arange(5), image.shape).astype(np.float32)
+    spec = replace(SPEC, slices=3)
+    crop = locate_head(image, np.ones(image.shape, bool), spec)
+    stacks = network_input(Image(values, image.affine), crop, spec)
+    assert stacks.shape == (5, 3, 64, 64)
+    middle = stacks[:, :, 32, 32] * spec.hu_scale + spec.hu_centre
+    assert middle == pytest.approx(
+        np.array([[0, 0, 10], [0, 10, 20], [10, 20, 30], [20, 30, 40], [30, 40, 40]])
+    )
+    plain = network_input(Image(values, image.affine), crop, SPEC)
+    assert (stacks[:, 1:2] == plain).all()
+
+
+def test_neighbours_come_from_the_scan_where_the_crop_ends_before_it() -> None:
+    image = _image((64, 64, 9), (2.0, 2.0, 5.0))
+    values = np.broadcast_to(10.0 * np.arange(9), image.shape).astype(np.float32)
+    spec = replace(SPEC, slices=3)
+    brain = np.zeros(image.shape, bool)
+    brain[:, :, 4] = True
+    crop = locate_head(image, brain, spec)
+    assert (crop.first_slice, crop.last_slice) == (3, 6)
+    stacks = network_input(Image(values, image.affine), crop, spec)
+    assert stacks[0, 0, 32, 32] * spec.hu_scale + spec.hu_centre == pytest.approx(20)
+
+
+@given(seed=st.integers(0, 2**16))
+@settings(max_examples=20, deadline=None)
+def test_mask_on_the_scan_is_where_the_resampled_log_odds_are_above_zero(seed: int) -> None:
+    image = _image((70, 60, 6), (1.1, 1.3, 5.0))
+    crop = locate_head(image, np.ones(image.shape, bool), SPEC)
+    rng = np.random.default_rng(seed)
+    log_odds = ndimage.gaussian_filter(rng.normal(-0.1, 1, (6, 64, 64)), (0, 3, 3)).astype(np.float32)
+    log_odds[rng.integers(6)] = -3.0
+    assert (crop.mask_on_scan(log_odds) == (crop.to_scan(log_odds, outside=-20.0) > 0)).all()
+
+
 @pytest.mark.parametrize(
     "changes",
-    [{"size_px": 8}, {"spacing_mm": 0.0}, {"hu_high": -30.0}, {"hu_scale": 0.0}, {"hu_low": np.nan}],
+    [
+        {"slices": 2},
+        {"slices": 9},
+        {"size_px": 8},
+        {"spacing_mm": 0.0},
+        {"hu_high": -30.0},
+        {"hu_scale": 0.0},
+        {"hu_low": np.nan},
+    ],
 )
 def test_impossible_inputs_are_refused(changes: dict[str, float]) -> None:
     with pytest.raises(InputError):

@@ -15,13 +15,14 @@ from la_outcomes.segmentation.bundle import (
     weights_entry,
     write_card,
 )
+from la_outcomes.segmentation.outputs import Outputs
 from la_outcomes.segmentation.preprocessing import ORIENTATION, InputSpec
 
 SPEC = InputSpec(size_px=160, spacing_mm=1.2)
 
 
 def onnx_network(spec: InputSpec, *, low_hu: float, high_hu: float, name: str = OUTPUT_NAME) -> bytes:
-    """Logit = half-width of the HU band minus the distance from its middle."""
+    """Log odds = half-width of the HU band minus the distance from its middle."""
     from onnx import TensorProto, checker, helper
 
     shape = ["slice", 1, spec.size_px, spec.size_px]
@@ -55,9 +56,10 @@ def write_bundle(path: Path, network: bytes | None = None, **changes: Any) -> Pa
         "name": "toy",
         "modality": "CT",
         "weights": weights_entry(path / WEIGHTS_FILE),
-        "tensors": tensors_entry(SPEC),
+        "tensors": tensors_entry(SPEC, Outputs()),
         "orientation": ORIENTATION,
         "input": vars(SPEC),
+        "outputs": Outputs().as_card(),
         "training": {"slice_spacing_mm": [5.0, 7.0]},
         "parity": {},
     }

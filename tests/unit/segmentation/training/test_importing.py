@@ -15,8 +15,9 @@ from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 from la_outcomes.errors import InputError, UsageError
 from la_outcomes.segmentation.preprocessing import InputSpec
 from la_outcomes.segmentation.training.importing import ImportJob, import_nnunet, input_spec
-from la_outcomes.segmentation.training.plans import SMOKE, nnunet_environment, preprocessed_folder
+from la_outcomes.segmentation.training.plans import nnunet_environment, preprocessed_folder
 from la_outcomes.segmentation.training.read_checkpoint import read_network_weights
+from la_outcomes.segmentation.training.recipes import SMOKE
 from la_outcomes.segmentation.training.trainer import make_trainer, seed_everything
 from la_outcomes.segmentation.training.weights import built_network, named_weights, oriented
 
@@ -107,7 +108,7 @@ def test_an_imported_model_computes_what_nnunets_network_computes(folder: Path, 
     slices = np.random.default_rng(0).normal(0, 1, (2, 1, 64, 64)).astype(np.float32)
     with torch.no_grad():
         both = network(torch.from_numpy(slices)).numpy()
-    assert bundle.logits(slices) == pytest.approx(both[:, 1] - both[:, 0], abs=1e-4)
+    assert bundle.predict(slices)["la"] == pytest.approx(both[:, 1] - both[:, 0], abs=1e-4)
     assert not bundle.card["parity"]["equivalent"]
 
 

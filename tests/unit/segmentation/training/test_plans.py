@@ -7,13 +7,16 @@ import numpy as np
 import pytest
 from head_phantom import write_labels
 
-from la_outcomes.segmentation.training.dataset import prepare_dataset, read_labels, split_cases
-from la_outcomes.segmentation.training.plans import FULL, nnunet_environment, plan_and_preprocess
+from la_outcomes.segmentation.training.accepted import read_labels
+from la_outcomes.segmentation.training.dataset import prepare_dataset
+from la_outcomes.segmentation.training.plans import nnunet_environment, plan_and_preprocess
+from la_outcomes.segmentation.training.recipes import FULL
+from la_outcomes.segmentation.training.splits import split_cases
 
 
 def test_the_full_recipe_takes_nnunets_own_plan_for_the_whole_square(tmp_path: Path) -> None:
     cases = read_labels(write_labels(tmp_path, ["training", "internal_validation"]))
-    prepare_dataset(cases, split_cases(cases, 0), tmp_path / "work", FULL.spec)
+    prepare_dataset(cases, [split_cases(cases, 0)], tmp_path / "work", FULL.spec)
     with nnunet_environment(tmp_path / "work", "cpu"):
         plans = plan_and_preprocess(tmp_path / "work", FULL)
     configuration = plans["configurations"]["2d"]

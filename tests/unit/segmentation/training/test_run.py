@@ -12,10 +12,11 @@ from la_outcomes.errors import InputError, ResourceError, UsageError
 from la_outcomes.segmentation.bundle import CARD_FILE, TENSORS_FILE, Bundle, load_bundle
 from la_outcomes.segmentation.preprocessing import InputSpec
 from la_outcomes.segmentation.training.parity import parity_section, repeat_parity
-from la_outcomes.segmentation.training.plans import FULL, SMOKE, choose_device, recipe
+from la_outcomes.segmentation.training.plans import choose_device
+from la_outcomes.segmentation.training.recipes import CONFIGURATIONS, FULL, SMOKE, Configuration, recipe
 from la_outcomes.segmentation.training.run import TrainingJob, train
 from la_outcomes.segmentation.training.trainer import LaTrainer
-from la_outcomes.segmentation.training.weights import read_weights, rebuilt_network
+from la_outcomes.segmentation.training.weights import read_weights, rebuilt_networks
 
 TINY = replace(
     SMOKE,
@@ -46,8 +47,9 @@ def bundle(job: TrainingJob) -> Bundle:
 def test_a_training_leaves_a_whole_bundle_and_nothing_else(job: TrainingJob, bundle: Bundle) -> None:
     assert {file.name for file in job.out.iterdir()} == {CARD_FILE, TENSORS_FILE, "weights.onnx"}
     training = bundle.card["training"]
-    assert (training["cases_train"], training["cases_validation"], training["device"]) == (3, 1, "cpu")
-    assert len(training["curve"]["loss"]) == 2
+    (fold,) = training["folds"]
+    assert (fold["cases_train"], fold["cases_validation"], training["device"]) == (3, 1, "cpu")
+    assert len(fold["curve"]["loss"]) == 2
     assert training["slice_spacing_mm"] == [6.0, 6.0]
     assert bundle.spec == TINY.spec
 
@@ -73,8 +75,8 @@ def test_onnx_and_torch_agree_on_the_logits(bundle: Bundle) -> None:
 
     slices = np.random.default_rng(0).normal(0, 1, (3, 1, 64, 64)).astype(np.float32)
     with torch.no_grad():
-        both = rebuilt_network(bundle)(torch.from_numpy(slices)).numpy()
-    assert bundle.logits(slices) == pytest.approx(both[:, 1] - both[:, 0], abs=1e-4)
+        both = rebuilt_networks(bundle)[0](torch.from_numpy(slices)).numpy()
+    assert bundle.predict(slices)["la"] == pytest.approx(both[:, 1] - both[:, 0], abs=1e-4)
 
 
 def test_the_same_job_again_returns_the_finished_bundle(job: TrainingJob, bundle: Bundle) -> None:
@@ -105,7 +107,8 @@ def test_a_killed_training_goes_on_to_the_very_same_weights(
     monkeypatch.undo()
     resumed = train(interrupted)
     assert resumed.model_sha256 == bundle.model_sha256
-    assert resumed.card["training"]["curve"] == bundle.card["training"]["curve"]
+    (first,), (second,) = (b.card["training"]["folds"] for b in (bundle, resumed))
+    assert first["curve"] == second["curve"]
 
 
 def test_an_unfinished_folder_is_not_taken_over_by_another_job(
@@ -164,7 +167,7 @@ def test_a_card_cannot_choose_what_is_imported(bundle: Bundle) -> None:
     card = json.loads(json.dumps(bundle.card))
     card["nnunet"]["plans"]["configurations"]["2d"]["architecture"]["network_class_name"] = "os.system"
     with pytest.raises(InputError, match="another network"):
-        rebuilt_network(replace(bundle, card=card))
+        rebuilt_networks(replace(bundle, card=card))
 
 
 def test_altered_safetensors_are_refused(bundle: Bundle, tmp_path: Path) -> None:
@@ -197,3 +200,59 @@ def test_a_gpu_that_is_not_there_is_told() -> None:
         choose_device("cuda")
     with pytest.raises(UsageError):
         choose_device("tpu")
+
+
+def test_five_folds_make_one_bundle_whose_logits_are_the_mean(tmp_path: Path) -> None:
+    import torch
+
+    labels = write_labels(tmp_path / "labels", ["training"] * 4 + ["internal_validation"])
+    one = replace(TINY, epochs=1, iterations=1)
+    bundle = train(TrainingJob(labels, tmp_path / "model", one, device="cpu", folds=5))
+    folds = bundle.card["training"]["folds"]
+    assert [(fold["cases_train"], fold["cases_validation"]) for fold in folds] == [(4, 1)] * 5
+    networks = rebuilt_networks(bundle)
+    slices = np.random.default_rng(0).normal(0, 1, (2, 1, 64, 64)).astype(np.float32)
+    with torch.no_grad():
+        each = [network(torch.from_numpy(slices)).numpy() for network in networks]
+    assert not np.allclose(each[0], each[1], atol=1e-2)
+    mean = np.mean(each, axis=0)
+    assert bundle.predict(slices)["la"] == pytest.approx(mean[:, 1] - mean[:, 0], abs=1e-4)
+    parity = repeat_parity(bundle, sorted((labels / "ct").glob("*.nii.gz"))[:2])
+    assert parity["dice_min"] is None or parity["dice_min"] >= 0.999
+
+
+def test_a_training_has_one_or_five_folds(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="1 or 5 folds"):
+        TrainingJob(tmp_path, tmp_path, TINY, folds=3)
+
+
+def test_neighbouring_slices_are_trained_on_and_computed(labels: Path, tmp_path: Path) -> None:
+    import torch
+
+    stacked = replace(TINY, epochs=1, iterations=1, spec=replace(TINY.spec, slices=3))
+    bundle = train(TrainingJob(labels, tmp_path, stacked, device="cpu"))
+    slices = np.random.default_rng(0).normal(0, 1, (2, 3, 64, 64)).astype(np.float32)
+    with torch.no_grad():
+        both = rebuilt_networks(bundle)[0](torch.from_numpy(slices)).numpy()
+    assert bundle.predict(slices)["la"] == pytest.approx(both[:, 1] - both[:, 0], abs=1e-4)
+
+
+def test_where_the_time_went_is_in_the_card(bundle: Bundle) -> None:
+    seconds = bundle.card["training"]["folds"][0]["seconds"]
+    assert set(seconds) == {"training steps", "waiting for data"}
+    assert seconds["training steps"] > 0
+
+
+def test_configurations_change_grid_and_network_alone() -> None:
+    changed = recipe(smoke=True, configuration="0.9mm-3slices")
+    assert (changed.spec.slices, changed.spec.spacing_mm, changed.name) == (3, 0.9, "smoke-0.9mm-3slices")
+    assert (changed.epochs, changed.optimizer) == (SMOKE.epochs, SMOKE.optimizer)
+    with pytest.raises(UsageError, match="no configuration"):
+        recipe(smoke=True, configuration="0.1mm")
+
+
+@pytest.mark.parametrize("configuration", CONFIGURATIONS.values(), ids=list(CONFIGURATIONS))
+def test_every_configuration_holds_a_head_and_can_be_halved(configuration: Configuration) -> None:
+    spec = configuration.spec
+    assert spec.size_px * spec.spacing_mm >= 200
+    assert spec.size_px % 2 ** (len(configuration.features or (1,)) - 1) == 0
