@@ -3,19 +3,23 @@
 Question        How well does LA on CT agree with the pseudo-label, and do both agree with WMH on MRI?
 Population      CT-FLAIR pairs outside the training cohort (one a patient, the shortest interval), by cohort,
                 or those of --population.
-Specification   Three steps apart: LA on CT v label, label v MRI, LA on CT v MRI. Lin's CCC, Pearson's r,
+Specification   Three steps apart: label v MRI, LA on CT v label, LA on CT v MRI. Lin's CCC, Pearson's r,
                 Spearman's rho, slope of measured on reference (HC3), bias and 95 % limits in mL and, of
-                ln(mL + 1), as ratios. Median Dice by lesion load with a bootstrap interval over patients.
-                A high r does not make millilitres interchangeable: read CCC, slope and bias beside it.
-Outputs         agreement, differences, dice as CSV; figures scatter and bland_altman a comparison.
+                ln(mL + 1), as ratios; absolute error; bootstrap over patients. The last step again after
+                calibration. Median Dice by lesion load. A high r does not make millilitres
+                interchangeable: read CCC, slope and bias beside it.
+Outputs         agreement, differences, calibration, dice; figures scatter and bland_altman a step, dice,
+                overlays (10th, 50th and 90th percentile).
 """
 
 from __future__ import annotations
 
 from la_outcomes.analysis.outputs import Outputs
 from la_outcomes.analysis.studies.accuracy import COMPARISONS, dice_table, tested_pairs
-from la_outcomes.analysis.studies.accuracy_outputs import compare, record_dice, write_agreement
+from la_outcomes.analysis.studies.accuracy_calibration import before_and_after
+from la_outcomes.analysis.studies.accuracy_outputs import compare, write_agreement, write_dice
 from la_outcomes.analysis.studies.common import patients_of
+from la_outcomes.analysis.studies.overlays import write_overlays
 from la_outcomes.analysis.study import Request, Study, run_script
 
 
@@ -26,14 +30,15 @@ def answer(request: Request, outputs: Outputs) -> None:
     rows = []
     for comparison in COMPARISONS:
         with outputs.attempt(comparison.printed):
-            rows += compare(outputs, pairs, comparison)
+            rows += compare(outputs, pairs, comparison, request.seed)
     if rows:
         write_agreement(outputs, rows)
+        with outputs.attempt("LA on CT v WMH on MRI after calibration"):
+            before_and_after(outputs, pairs, request.seed)
     with outputs.attempt("Dice with the pseudo-label"):
-        dice = dice_table(pairs, request.seed)
-        said = "Dice of LA on CT with the pseudo-label by lesion load (label volume); bootstrap over patients"
-        outputs.table("dice", dice, said, n=int(dice.loc[dice["lesion_load"] == "all", "n"].sum()))
-        record_dice(outputs, dice)
+        write_dice(outputs, pairs, dice_table(pairs, request.seed))
+    if rows:
+        write_overlays(outputs, pairs, request)
 
 
 STUDY = Study(
@@ -42,8 +47,9 @@ STUDY = Study(
     title="Segmentation agreement",
     question="How well does LA on CT agree with the pseudo-label, and do both agree with WMH on MRI?",
     population="CT-FLAIR pairs outside the training cohort, one a patient",
-    specification="Lin's CCC, Pearson and Spearman correlation, slope (HC3), bias and 95 % limits of "
-    "agreement in mL and as ratios; Dice by lesion load with percentile bootstrap.",
+    specification="Three steps apart (label v MRI, LA on CT v label, LA on CT v MRI): Lin's CCC, Pearson and "
+    "Spearman correlation, slope (HC3), bias and 95 % limits of agreement in mL and as ratios of (mL + 1), "
+    "absolute error; Dice by lesion load; percentile bootstrap over patients (2,000 resamples).",
     answer=answer,
 )
 

@@ -7,7 +7,8 @@ Specification   LA on CT v the pseudo-label (v WMH on MRI where there are no lab
                 bias, absolute error and SD in each group of 10 or more; for each division one test that the
                 CCC is the same in all groups (bootstrap within groups), never a p-value a group. A CCC
                 depends on a group's spread: claim nothing from it without SD, bias and error beside it.
-Outputs         subgroups.csv, tests.csv; figure forest.
+                Sensitivity: vendors brought to one location and scale.
+Outputs         subgroups, tests, vendor_harmonised; figures forest (CCC), forest_bias.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from la_outcomes.analysis.outputs import Outputs
 from la_outcomes.analysis.studies.accuracy import tested_pairs
 from la_outcomes.analysis.studies.common import patients_of
 from la_outcomes.analysis.studies.subgroups import DIVISIONS, best_comparison, subgroup_rows
-from la_outcomes.analysis.studies.subgroups_outputs import write_subgroups
+from la_outcomes.analysis.studies.subgroups_outputs import write_harmonised, write_subgroups
 from la_outcomes.analysis.study import Request, Study, run_script
 
 
@@ -33,6 +34,8 @@ def answer(request: Request, outputs: Outputs) -> None:
             tables.append(subgroup_rows(pairs, comparison, division, request.seed))
     if tables:
         write_subgroups(outputs, pd.concat(tables, ignore_index=True), comparison)
+        with outputs.attempt("Vendor harmonisation"):
+            write_harmonised(outputs, pairs, comparison, request.seed)
 
 
 STUDY = Study(

@@ -5,8 +5,9 @@ Population      All patients with a volume, or those of --population; complete c
 Specification   Linear models of ln(mL + 1), read as ratios of (mL + 1): each factor crude, with age and sex,
                 and with all others, on the same patients. Errors CR2 by centre where there are 10 centres,
                 else HC3. Age beside it as a restricted cubic spline (4 knots), others at their means.
-                Standardised betas compare factors; ratios of yes v no are what a reader needs.
-Outputs         ratios.csv; figures forest (fully adjusted) and age.
+                Standardised betas compare factors; ratios of yes v no are what a reader needs. Quantile
+                regression beside it, since volumes are skewed.
+Outputs         ratios, quantiles; figures forest (fully adjusted), age, partial_effects.
 """
 
 from __future__ import annotations
@@ -35,9 +36,12 @@ def answer(request: Request, outputs: Outputs) -> None:
     complete, terms, left_out = complete_patients(patients, FACTORS)
     table, fits = ratio_table(complete, terms, ALWAYS)
     write.ratios(outputs, table, fits["full"], left_out, volume)
+    write.partial(outputs, fits["full"], complete, terms, volume)
     if DECADES in terms:
         with outputs.attempt("Volume along age"):
             write.shape(outputs, complete, terms, volume)
+    with outputs.attempt("Quantile regression of volume"):
+        write.quantiles(outputs, complete, terms, volume)
 
 
 STUDY = Study(
@@ -47,7 +51,8 @@ STUDY = Study(
     question="How do age and vascular risk factors relate to the volume of LA?",
     population="all patients with a volume, complete cases",
     specification="Linear models of ln(mL + 1) read as ratios; crude, with age and sex, and full on the same "
-    "patients; CR2 errors by centre (HC3 with fewer than 10); age also as restricted cubic spline.",
+    "patients; CR2 errors by centre (HC3 with fewer than 10); age also as restricted cubic spline (4 "
+    "knots); quantile regression at 25, 50, 75 and 90 %.",
     answer=answer,
 )
 

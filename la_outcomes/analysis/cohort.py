@@ -6,6 +6,7 @@ is read-only.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,8 +42,47 @@ def load_pairs(registry: str | Path, population: str | None = None) -> pd.DataFr
     """Return view ``agreement_pairs`` of the population's patients, one row a CT-FLAIR pair."""
     return _select(
         registry,
-        "SELECT g.*, a.fazekas_max FROM agreement_pairs g JOIN ({chosen}) a USING (patient_id)"
+        "SELECT g.*, a.fazekas_max, v.la_volume_calibrated_ml FROM agreement_pairs g"
+        " JOIN ({chosen}) a USING (patient_id) LEFT JOIN scan_la_volume v ON v.scan_id = g.scan_id"
         " ORDER BY g.scan_id, g.flair_scan_id",
+        population,
+    )
+
+
+def load_picture_paths(registry: str | Path, scan_ids: Sequence[str]) -> dict[str, str]:
+    """Return the overlay of each scan that has one, relative to the folder the segmentation wrote to."""
+    sql = (
+        "SELECT v.scan_id, m.picture_path FROM scan_la_volume v"
+        " JOIN la_measurements m USING (scan_id, model_sha256, parameters_sha256)"
+        " WHERE m.picture_path IS NOT NULL AND v.scan_id IN (SELECT unnest(?)) ORDER BY 1"
+    )
+    with closing(open_read_only(registry)) as connection:
+        return dict(connection.execute(sql, [list(scan_ids)]).fetchall())
+
+
+def load_pairing(registry: str | Path, population: str | None = None) -> pd.DataFrame:
+    """Return how far each patient's pairing got: has_flair, is_paired, is_usable, and why it ended there.
+
+    A patient with several pairs counts as usable where one of them is.
+    """
+    return _select(
+        registry,
+        """
+        WITH flair AS (SELECT DISTINCT patient_id FROM scans WHERE modality <> 'CT'),
+        label AS (
+            SELECT s.patient_id, bool_or(l.is_usable) AS is_usable,
+                   min(coalesce(l.reason, 'pseudo-label ' || l.status)) FILTER (NOT l.is_usable) AS reason
+            FROM pairs p
+            JOIN scans s ON s.scan_id = p.ct_scan_id
+            LEFT JOIN pair_label l ON l.ct_scan_id = p.ct_scan_id AND l.flair_scan_id = p.flair_scan_id
+            GROUP BY s.patient_id
+        )
+        SELECT a.patient_id, f.patient_id IS NOT NULL AS has_flair, l.patient_id IS NOT NULL AS is_paired,
+               coalesce(l.is_usable, FALSE) AS is_usable, l.reason AS no_label_reason,
+               if(f.patient_id IS NULL, 'no FLAIR', 'FLAIR not paired with a CT') AS no_pair_reason
+        FROM ({chosen}) a LEFT JOIN flair f USING (patient_id) LEFT JOIN label l USING (patient_id)
+        ORDER BY a.patient_id
+        """,
         population,
     )
 

@@ -1,4 +1,4 @@
-"""What a script leaves: tables (CSV), figures (PNG, SVG), result rows in a shard, one manifest entry."""
+"""What a script leaves: tables (CSV, HTML, DOCX), figures (PNG, SVG, PDF), result rows, a manifest entry."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from la_outcomes.analysis import protected
 from la_outcomes.analysis.figures.base import save_figure
+from la_outcomes.analysis.table_files import write_table
 from la_outcomes.errors import StatisticsError
 from la_outcomes.provenance import Run
 from la_outcomes.shards import (
-    atomic_path,
     canonical_json,
     sha256_file,
     sha256_json,
@@ -35,6 +36,7 @@ class Outputs:
     Attributes
     ----------
     unanswered : one sentence a question that the data could not answer.
+    notes : what a reader should know and that is no lack, such as points that were not drawn.
     is_simulated : None until `population` was called, then whether any patient is simulated.
     """
 
@@ -43,6 +45,7 @@ class Outputs:
         self.outcome, self.exposure = outcome, exposure
         self.population_sql: str = run.parameters.get("population") or "all patients"
         self.unanswered: list[str] = []
+        self.notes: list[str] = []
         self.is_simulated: bool | None = None
         self._n: int | None = None
         self._tables: list[dict[str, Any]] = []
@@ -88,18 +91,40 @@ class Outputs:
         """Note a question as unanswered."""
         self.unanswered.append(f"{question}: {reason}")
 
-    def table(self, name: str, frame: pd.DataFrame, caption: str, *, n: int | None = None) -> None:
-        """Write a table as CSV; ``caption`` says what, the specification and the adjustment."""
-        with atomic_path(self.folder / f"{name}.csv") as temporary:
-            frame.to_csv(temporary, index=False, float_format="%.10g", lineterminator="\n")
-        is_text = all(frame[column].dtype == object for column in frame)
-        self._tables.append({**self._described(name, "csv", caption, n), "is_text": is_text})
+    def note(self, text: str) -> None:
+        """Tell the reader something that is no lack of an answer."""
+        self.notes.append(text)
 
-    def figure(self, name: str, figure: Figure, caption: str, *, alt: str, n: int | None = None) -> None:
-        """Write a figure as PNG and SVG; ``alt`` tells a blind reader what it shows."""
+    def table(self, name: str, frame: pd.DataFrame, caption: str, *, n: int | None = None) -> None:
+        """Write a table as CSV, HTML, DOCX; ``caption`` says what, the specification and the adjustment."""
+        shown = protected.table(frame)
+        said = self._caption(caption, n)
+        write_table(self.folder / name, shown, said)
+        is_text = all(shown[column].dtype == object for column in shown)
+        files = {kind: f"{self.slug}/{name}.{kind}" for kind in ("html", "docx")}
+        self._tables.append({**self._described(name, "csv", said), **files, "is_text": is_text})
+
+    def figure(
+        self,
+        name: str,
+        figure: Figure,
+        caption: str,
+        *,
+        alt: str,
+        n: int | None = None,
+        shows_individuals: bool = False,
+    ) -> None:
+        """Write a figure as PNG, SVG and PDF; ``alt`` tells a blind reader what it shows.
+
+        Under disclosure control a figure that ``shows_individuals`` is not written, and a note says so.
+        """
+        if shows_individuals and protected.is_protected():
+            self.note(f"Not shown under disclosure control (a mark is one patient): {caption}.")
+            return
         save_figure(figure, self.folder / name, simulated=bool(self.is_simulated))
-        described = self._described(name, "png", caption, n)
-        self._figures.append(described | {"svg": f"{self.slug}/{name}.svg", "alt": alt})
+        described = self._described(name, "png", self._caption(caption, n))
+        files = {kind: f"{self.slug}/{name}.{kind}" for kind in ("svg", "pdf")}
+        self._figures.append(described | files | {"alt": protected.sentence(alt)})
 
     def result(
         self,
@@ -115,26 +140,31 @@ class Outputs:
 
         ``more`` holds further columns (term, p_value, m, unit, and population, outcome or exposure where they
         differ from the request). The identifier depends on what was asked and found, so the same number
-        keeps its identifier from run to run.
+        keeps its identifier from run to run. Under disclosure control a number about up to 7 patients is
+        left out.
         """
+        hidden = protected.is_protected() and 0 < min(n, estimate if statistic == "count" else n) <= 7
+        if statistic == "count":
+            estimate = protected.shown_count(int(estimate))
         row: dict[str, Any] = {
             "analysis": self.slug,
             "specification": specification,
             "population": self.population_sql,
             "statistic": statistic,
             "estimate": float(estimate),
-            "n": int(n),
+            "n": protected.shown_count(int(n)),
             "is_simulated": self.is_simulated,
             **({} if ci is None else {"ci_low": float(ci[0]), "ci_high": float(ci[1])}),
             **more,
         }
         result_id = f"{self.slug[:2]}-{sha256_json(row)[:10]}"
-        self._results[result_id] = {"result_id": result_id, "run_id": self.run.run_id, **row}
+        if not hidden:
+            self._results[result_id] = {"result_id": result_id, "run_id": self.run.run_id, **row}
         return result_id
 
     def headline(self, text: str) -> None:
         """Add a sentence for the top of the report: an answer with its n."""
-        self._headlines.append(text)
+        self._headlines.append(protected.sentence(text))
 
     def finish(self, about: Mapping[str, Any]) -> Path:
         """Write the results' shard and the manifest entry, and return the entry's path."""
@@ -143,12 +173,13 @@ class Outputs:
         entry = {
             **about,
             "slug": self.slug,
-            "n": self._n,
+            "n": None if self._n is None else protected.shown_count(self._n),
             "is_simulated": self.is_simulated,
             "headlines": self._headlines,
             "tables": self._tables,
             "figures": self._figures,
-            "unanswered": self.unanswered,
+            "unanswered": [protected.sentence(line) for line in self.unanswered],
+            "notes": self.notes,
             "n_results": len(rows),
             "run": self.run.row(),
             "seconds": round(time.monotonic() - self._started, 2),
@@ -162,12 +193,12 @@ class Outputs:
         tables = {"runs": [self.run.row()], "results": finite}
         write_shard(self.out, kind=SHARD_KIND, case_id=self.slug, key=key, status="done", rows=tables)
 
-    def _described(self, name: str, suffix: str, caption: str, n: int | None) -> dict[str, Any]:
+    def _described(self, name: str, suffix: str, caption: str) -> dict[str, Any]:
         path = self.folder / f"{name}.{suffix}"
         return {
             "name": name,
             "file": f"{self.slug}/{path.name}",
-            "caption": self._caption(caption, n),
+            "caption": caption,
             "sha256": sha256_file(path),
             "bytes": path.stat().st_size,
         }
@@ -176,12 +207,12 @@ class Outputs:
         number = self._n if n is None else n
         parts = [caption.rstrip(". ") + ".", f"n = {number:,}." if number is not None else ""]
         parts.append("Simulated data." if self.is_simulated else "")
-        return " ".join(part for part in parts if part)
+        return protected.sentence(" ".join(part for part in parts if part))
 
     def _clear(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
         for path in self.folder.iterdir():
-            if path.suffix in (".csv", ".png", ".svg") or path.name == ENTRY:
+            if path.suffix in (".csv", ".html", ".docx", ".png", ".svg", ".pdf") or path.name == ENTRY:
                 path.unlink()
 
 

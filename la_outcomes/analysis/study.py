@@ -12,6 +12,7 @@ from types import ModuleType
 from typing import Any
 
 from la_outcomes.analysis.outputs import Outputs
+from la_outcomes.analysis.protected import protecting
 from la_outcomes.errors import InputError, LaOutcomesError, PartlyDoneError, UsageError
 from la_outcomes.provenance import Run
 
@@ -29,6 +30,7 @@ class Request:
     outcome: str = "mrs_3m"
     exposure: str = "la_volume_ml"
     seed: int = 1
+    disclosure: bool = False
 
     def __post_init__(self) -> None:
         for name, value, known in (
@@ -44,7 +46,7 @@ class Request:
     def parameters(self) -> dict[str, Any]:
         """What decides the numbers, without the paths of a machine."""
         asked = asdict(self)
-        return {name: asked[name] for name in ("population", "outcome", "exposure", "seed")}
+        return {name: asked[name] for name in ("population", "outcome", "exposure", "seed", "disclosure")}
 
 
 @dataclass(frozen=True)
@@ -82,6 +84,12 @@ def run_study(study: Study, request: Request) -> list[str]:
     """
     run = Run(f"analyses/{study.slug}", request.parameters, seed=request.seed)
     outputs = Outputs(request.out, study.slug, run, request.outcome, request.exposure)
+    with protecting(request.disclosure):
+        _answer(study, request, outputs)
+    return outputs.unanswered
+
+
+def _answer(study: Study, request: Request, outputs: Outputs) -> None:
     with outputs.attempt(study.title):
         study.answer(request, outputs)
     about = {
@@ -92,7 +100,6 @@ def run_study(study: Study, request: Request) -> list[str]:
         "specification": study.specification,
     }
     outputs.finish(about)
-    return outputs.unanswered
 
 
 def run_script(study: Study, arguments: Sequence[str] | None = None) -> None:
@@ -115,6 +122,9 @@ def _parse(study: Study, arguments: Sequence[str] | None) -> Request:
     parser.add_argument("--outcome", choices=OUTCOMES, default="mrs_3m")
     parser.add_argument("--exposure", choices=EXPOSURES, default="la_volume_ml")
     parser.add_argument("--seed", type=int, default=1, help="of bootstrap and imputation")
+    parser.add_argument(
+        "--disclosure", action="store_true", help="hide counts of 1 to 7, round others to 5, draw no patient"
+    )
     return Request(**vars(parser.parse_args(arguments)))
 
 

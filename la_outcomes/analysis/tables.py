@@ -13,6 +13,16 @@ import pandas as pd
 from la_outcomes.analysis.results import FloatArray
 from la_outcomes.errors import StatisticsError
 
+_HEADINGS = {
+    "n": "n", "m": "m", "p_value": "p", "p": "p", "smd": "SMD", "df": "df", "common_odds_ratio": "cOR",
+    "chi2": "χ²", "pearson_r": "Pearson r", "spearman_rho": "Spearman ρ", "dice_0_percent": "Dice 0, %",
+}  # fmt: skip
+_UNITS = {"_ml": ", mL", "_percent": ", %", "_mm": ", mm", "_hours": ", h"}
+_WORDS = {
+    "ccc": "CCC", "sd": "SD", "auc": "AUC", "p": "p", "ml": "mL", "wmh": "WMH", "la": "LA", "mri": "MRI",
+    "ct": "CT", "nri": "NRI", "idi": "IDI", "icc": "ICC", "r": "r", "iqr": "IQR", "mrs": "mRS",
+}  # fmt: skip
+
 Kind = Literal["mean", "median", "yes", "levels"]
 
 
@@ -146,13 +156,26 @@ def for_reading(table: pd.DataFrame) -> pd.DataFrame:
         stem = name.removesuffix("estimate").rstrip("_")
         low, high = (f"{stem}_ci_{end}" if stem else f"ci_{end}" for end in ("low", "high"))
         if low in table.columns and high in table.columns and name not in (low, high):
-            heading = f"{stem or 'estimate'} (95 % CI)"
+            heading = f"{_heading(stem or 'estimate')} (95 % CI)"
             shown[heading] = [
                 interval(*values) for values in table[[name, low, high]].itertuples(index=False)
             ]
         elif not name.endswith(("ci_low", "ci_high")):
-            shown[name] = [_cell(name, value) for value in table[column]]
-    return shown.rename(columns=lambda name: str(name).replace("_", " "))
+            shown[_heading(name)] = [_cell(name, value) for value in table[column]]
+    return shown
+
+
+def _heading(name: str) -> str:
+    """A column's name as a heading, with its unit: ``bias_ml`` becomes ``Bias, mL``."""
+    if name in _HEADINGS:
+        return _HEADINGS[name]
+    stem, unit = name, ""
+    for ending, printed in _UNITS.items():
+        if name.endswith(ending):
+            stem, unit = name.removesuffix(ending), printed
+            break
+    words = " ".join(_WORDS.get(word, word) for word in stem.split("_"))
+    return (words[0].upper() + words[1:] if words[1:2].islower() else words) + unit
 
 
 def interval(estimate: float, low: float, high: float) -> str:

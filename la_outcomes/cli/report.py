@@ -21,6 +21,9 @@ def command(
         str, typer.Option("--exposure", help="la_volume_ml, wmh_volume_ml or none")
     ] = "la_volume_ml",
     seed: Annotated[int, typer.Option("--seed", help="of bootstrap and imputation")] = 1,
+    disclosure: Annotated[
+        bool, typer.Option("--disclosure", help="hide counts of 1 to 7, round others to 5, draw no patient")
+    ] = False,
     jobs: Annotated[int, typer.Option("--jobs", min=1, help="scripts at the same time")] = 1,
 ) -> None:
     """Run all analyses on a registry and gather them in one page that opens offline.
@@ -31,5 +34,5 @@ def command(
     from la_outcomes.analysis.study import Request
     from la_outcomes.reporting.report import make_report
 
-    request = Request(registry, out, population, outcome, exposure, seed)
+    request = Request(registry, out, population, outcome, exposure, seed, disclosure)
     print(make_report(request, jobs=jobs))

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, FuncFormatter
 
 from la_outcomes.analysis.figures.base import (
     GREY,
@@ -20,6 +22,7 @@ from la_outcomes.analysis.figures.base import (
 )
 
 _MOST_POINTS = 4000
+_RATIO_TICKS = (0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20)
 
 
 def scatter_figure(
@@ -46,22 +49,61 @@ def scatter_figure(
 def bland_altman_figure(
     panels: Mapping[str, pd.DataFrame], measured: str, reference: str, labels: tuple[str, str]
 ) -> Figure:
-    """Difference in mL against the mean volume (log axis), with bias and 95 % limits of agreement."""
+    """Difference in mL (upper row) and as ratio of (mL + 1) (lower row) against the mean volume (log axis).
+
+    With bias and 95 % limits of agreement; one column a panel.
+    """
     with house_style():
-        figure, axes = _panels(len(panels), height=2.6)
+        n = len(panels)
+        figure = new_figure(PAGE_INCHES if n > 1 else PAGE_INCHES / 2, 5.0)
+        first: tuple[Axes | None, Axes | None] = (None, None)
         for index, (name, pairs) in enumerate(panels.items()):
-            own = axes[index]
-            difference = (pairs[measured] - pairs[reference]).to_numpy()
-            mean = (pairs[measured] + pairs[reference]).to_numpy() / 2
-            _points(own, log_volume(mean), difference)
-            bias, spread = float(difference.mean()), 1.96 * float(difference.std(ddof=1))
-            for level, style in ((bias, "-"), (bias - spread, "--"), (bias + spread, "--")):
-                own.axhline(level, color="C1", linewidth=0.9, linestyle=style)
-            own.axhline(0, color=GREY, linewidth=0.6)
+            raw = figure.add_subplot(2, n, index + 1, sharey=first[0])
+            ratio = figure.add_subplot(2, n, n + index + 1, sharey=first[1])
+            both = pairs[[measured, reference]].to_numpy(dtype=float)
+            mean = log_volume(both.mean(axis=1))
+            _with_limits(raw, mean, both[:, 0] - both[:, 1])
+            _with_limits(ratio, mean, np.diff(log_volume(both[:, ::-1]), axis=1)[:, 0])
+            raw.set_title(f"{letter(index)}  {name}\n(n = {len(pairs):,})")
+            ratio.yaxis.set_major_locator(FixedLocator([float(np.log(tick)) for tick in _RATIO_TICKS]))
+            ratio.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{np.exp(value):.3g}"))
+            for axes in (raw, ratio):
+                volume_axis(axes, "x", "")
+                axes.set_xlabel("")
+                axes.tick_params(labelleft=index == 0)
+            if index == 0:
+                first = (raw, ratio)
+                raw.set_ylabel("Difference, mL")
+                ratio.set_ylabel("Ratio of (mL + 1)")
+        figure.supxlabel("Mean of both volumes, mL (log scale)", fontsize=8)
+        figure.suptitle(f"{labels[0]} minus (above) or over (below) {labels[1]}", fontsize=8)
+    return figure
+
+
+def _with_limits(axes: Axes, x: np.ndarray, difference: np.ndarray) -> None:
+    """Points, bias and 95 % limits."""
+    _points(axes, x, difference)
+    bias, spread = float(difference.mean()), 1.96 * float(difference.std(ddof=1))
+    for level, style in ((bias, "-"), (bias - spread, "--"), (bias + spread, "--")):
+        axes.axhline(level, color="C1", linewidth=0.9, linestyle=style)
+    axes.axhline(0, color=GREY, linewidth=0.6)
+
+
+def dice_figure(panels: Mapping[str, pd.DataFrame]) -> Figure:
+    """Dice (``dsc``) against the label's volume (log axis), with the median of each third of the volumes."""
+    with house_style():
+        figure, axes = _panels(len(panels), height=2.5)
+        for index, (name, pairs) in enumerate(panels.items()):
+            own, volume = axes[index], pairs["label_volume_ml"].to_numpy(dtype=float)
+            _points(own, log_volume(volume), pairs["dsc"].to_numpy(dtype=float))
+            edges = np.quantile(volume, [0, 1 / 3, 2 / 3, 1])
+            for low, high in pairwise(edges):
+                inside = pairs.loc[(volume >= low) & (volume <= high), "dsc"]
+                own.plot(log_volume(np.array([low, high])), [inside.median()] * 2, color="C1", linewidth=1.6)
+            own.set_ylim(0, 1)
             own.set_title(f"{letter(index)}  {name} (n = {len(pairs):,})")
-            own.set_ylabel("Difference, mL")
-            volume_axis(own, "x", "Mean of both")
-        figure.suptitle(f"{labels[0]} minus {labels[1]}", fontsize=8)
+            own.set_ylabel("Dice with the pseudo-label")
+            volume_axis(own, "x", "Pseudo-label volume")
     return figure
 
 

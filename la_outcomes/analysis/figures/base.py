@@ -23,6 +23,11 @@ COLUMN_INCHES = 3.5
 PAGE_INCHES = 7.2
 FIGURE_DPI = 300
 GREY = "#666666"
+_FORMATS: dict[str, dict[str, str | None]] = {
+    ".png": {"Software": None},
+    ".svg": {"Date": None, "Creator": None},
+    ".pdf": {"CreationDate": None, "Producer": None, "Creator": None},
+}
 _VOLUME_TICKS = (0, 1, 3, 10, 30, 100, 300)
 
 
@@ -55,12 +60,12 @@ def placed_axes(figure: Figure, left: float, top: float, width: float, height: f
 
 
 def save_figure(figure: Figure, stem: Path, *, simulated: bool) -> None:
-    """Write ``stem.png`` (300 dpi) and ``stem.svg``, without dates, so that equal figures are equal files."""
+    """Write ``stem.png`` (300 dpi), ``.svg`` and ``.pdf`` without dates: equal figures are equal files."""
     with house_style():
         _settle(figure)
         if simulated:
             figure.text(0.995, 0.006, "Simulated data", ha="right", va="bottom", fontsize=6, color=GREY)
-        for suffix, metadata in ((".png", {"Software": None}), (".svg", {"Date": None, "Creator": None})):
+        for suffix, metadata in _FORMATS.items():
             with atomic_path(stem.with_name(stem.name + suffix)) as temporary:
                 figure.savefig(temporary, metadata=metadata, dpi=FIGURE_DPI)
 

@@ -17,6 +17,7 @@ from la_outcomes.analysis.figures.base import (
     placed_axes,
     ratio_axis,
 )
+from la_outcomes.analysis.protected import count_text
 from la_outcomes.analysis.results import FloatArray
 from la_outcomes.analysis.tables import interval, number
 
@@ -36,11 +37,11 @@ class ForestLine:
 def forest_figure(
     lines: Sequence[ForestLine], x_label: str, *, ratio: bool = True, reference: float | None = None
 ) -> Figure:
-    """Draw lines from top to bottom; ``marked`` ones (a truth, a pooled value) are drawn as diamonds.
+    """Draw lines from top to bottom, on one page at most; ``marked`` ones (a truth) are drawn as diamonds.
 
     ``ratio`` gives a logarithmic axis with a line at 1; else a linear one with a line at ``reference``.
     """
-    height = 0.23 * len(lines)
+    height = min(0.23, 7.9 / len(lines)) * len(lines)
     with house_style():
         figure = new_figure(PAGE_INCHES, height + 0.85, arranged=False)
         axes = placed_axes(figure, 2.35, 0.3, 2.95, height)
@@ -88,7 +89,7 @@ def _print_numbers(axes: Axes, lines: Sequence[ForestLine]) -> None:
     for place, line in enumerate(lines):
         axes.text(0, place, _in_words(line), va="center", fontsize=7)
         if line.n is not None:
-            axes.text(1, place, f"{line.n:,}", va="center", ha="right", fontsize=7)
+            axes.text(1, place, count_text(line.n), va="center", ha="right", fontsize=7)
 
 
 def _in_words(line: ForestLine) -> str:

@@ -17,6 +17,7 @@ from la_outcomes.analysis.figures.base import (
     new_figure,
     volume_axis,
 )
+from la_outcomes.analysis.protected import count_text, is_protected
 
 _SMALLEST_LABELLED = 0.045
 
@@ -38,7 +39,9 @@ def grotta_figure(shares: pd.DataFrame, group_label: str, outcome_label: str) ->
                     axes.text(start + share / 2, place, f"{100 * share:.0f}", ha="center", va="center",
                               color=ink, fontsize=7)  # fmt: skip
             left += width
-        labels = [f"{group} (n = {n:,})" for group, n in zip(shares.index, shares["n"], strict=True)]
+        labels = [
+            f"{group} (n = {count_text(n)})" for group, n in zip(shares.index, shares["n"], strict=True)
+        ]
         axes.set_yticks(range(len(shares)), labels)
         axes.invert_yaxis()
         axes.set_xlim(0, 1)
@@ -64,8 +67,9 @@ def shape_figure(curve: pd.DataFrame, volumes: pd.Series, volume_label: str, ref
         axes.axvline(np.log1p(reference_ml), color=GREY, linewidth=0.7, linestyle=":", zorder=0)
         inside = volumes[(volumes >= curve["volume_ml"].min()) & (volumes <= curve["volume_ml"].max())]
         rug = log_volume(np.quantile(inside, np.linspace(0, 1, min(len(inside), 300))))
-        axes.plot(rug, np.full(len(rug), 0.015), "|", color="black", markersize=5, alpha=0.35,
-                  transform=axes.get_xaxis_transform())  # fmt: skip
+        if not is_protected():
+            axes.plot(rug, np.full(len(rug), 0.015), "|", color="black", markersize=5, alpha=0.35,
+                      transform=axes.get_xaxis_transform())  # fmt: skip
         axes.set_yscale("log")
         axes.yaxis.set_major_locator(FixedLocator([0.1, 0.2, 0.3, 0.5, 0.7, 1, 1.5, 2, 3, 5, 10]))
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))

@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from la_outcomes.analysis.figures.base import PAGE_INCHES, house_style, new_figure, placed_axes
+from la_outcomes.analysis.protected import count_text
 from la_outcomes.analysis.results import FloatArray
 
 
@@ -53,7 +54,7 @@ def _numbers_at_risk(
     for line, (name, curve) in enumerate(curves.items(), start=1):
         axes.text(left, line, name, ha="right", va="center", fontsize=7, color=colours[name])
         for day, n in zip(days, curve.at_risk, strict=True):
-            axes.text(day, line, f"{n:,}", ha="center", va="center", fontsize=7)
+            axes.text(day, line, count_text(n), ha="center", va="center", fontsize=7)
 
 
 def _ordered_colours(n: int) -> list[str]:

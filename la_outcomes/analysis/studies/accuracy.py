@@ -15,13 +15,14 @@ from la_outcomes.analysis.correlation import correlate
 from la_outcomes.analysis.linear import fit_linear
 from la_outcomes.analysis.names import cohort_label, label
 from la_outcomes.analysis.outputs import Outputs
-from la_outcomes.analysis.results import require_rows
+from la_outcomes.analysis.results import FloatArray, require_rows
 from la_outcomes.analysis.study import Request
 from la_outcomes.errors import StatisticsError
 
 TESTED = ("internal_validation", "external_test", "us_test", "clinical")
 LOAD_BANDS_ML = (5.0, 10.0, 20.0)
 LOG_OFFSET_ML = 1.0
+MOST_BOOTSTRAPPED = 20_000
 
 
 @dataclass(frozen=True)
@@ -39,8 +40,8 @@ class Comparison:
 
 
 COMPARISONS = (
-    Comparison("prediction_v_label", "la_volume_ml", "label_volume_ml"),
     Comparison("label_v_mri", "label_volume_ml", "wmh_volume_ml"),
+    Comparison("prediction_v_label", "la_volume_ml", "label_volume_ml"),
     Comparison("prediction_v_mri", "la_volume_ml", "wmh_volume_ml"),
 )
 
@@ -72,8 +73,10 @@ def both_known(pairs: pd.DataFrame, comparison: Comparison) -> pd.DataFrame:
     return pairs.dropna(subset=[comparison.measured, comparison.reference])
 
 
-def agreement_row(pairs: pd.DataFrame, comparison: Comparison) -> dict[str, object]:
+def agreement_row(pairs: pd.DataFrame, comparison: Comparison, seed: int) -> dict[str, object]:
     """Agreement of both volumes in mL: correlation, concordance, slope, bias and limits, raw and as ratios.
+
+    ``ccc_bootstrap`` and the interval of the mean absolute error come from resampling patients.
 
     Raises
     ------
@@ -90,25 +93,55 @@ def agreement_row(pairs: pd.DataFrame, comparison: Comparison) -> dict[str, obje
         known, comparison.measured, [comparison.reference], covariance="HC3"
     ).coefficients.iloc[1]
     row: dict[str, object] = {"n": len(known)}
-    row |= _with_interval("ccc", concordance.ccc, concordance.ci_low, concordance.ci_high)
+    row |= with_interval("ccc", concordance.ccc, concordance.ci_low, concordance.ci_high)
     for name, method in (("pearson_r", "pearson"), ("spearman_rho", "spearman")):
         found = correlate(measured, reference, method)  # type: ignore[arg-type]
-        row |= _with_interval(name, found.estimate, found.ci_low, found.ci_high)
-    row |= _with_interval("slope", slope["estimate"], slope["ci_low"], slope["ci_high"])
-    row |= _with_interval("bias_ml", raw.bias, *raw.bias_ci)
+        row |= with_interval(name, found.estimate, found.ci_low, found.ci_high)
+    row |= with_interval("slope", slope["estimate"], slope["ci_low"], slope["ci_high"])
+    row |= with_interval("bias_ml", raw.bias, *raw.bias_ci)
     row |= {"limits_ml": f"{raw.loa_low:.1f} to {raw.loa_high:.1f}"}
     row |= {
         "ratio": ratio.bias_ratio,
         "ratio_limits": f"{ratio.loa_low_ratio:.2f} to {ratio.loa_high_ratio:.2f}",
     }
+    row |= absolute_error(measured, reference, seed)
     row |= {
-        "mean_absolute_error_ml": float((measured - reference).abs().mean()),
+        "sd_difference_ml": float((measured - reference).std()),
         "sd_reference_ml": float(reference.std()),
     }
+    row |= {"ccc_bootstrap": _ccc_bootstrap(measured, reference, seed)}
     return row
 
 
-def _with_interval(name: str, estimate: float, low: float, high: float) -> dict[str, object]:
+def absolute_error(measured: pd.Series, reference: pd.Series, seed: int) -> dict[str, object]:
+    """Mean absolute error in mL; its interval by bootstrap over patients, of very many by the normal law."""
+    error = (measured - reference).abs().to_numpy(dtype=float)
+    mean, margin = float(error.mean()), 1.959964 * float(error.std(ddof=1)) / np.sqrt(len(error))
+    if len(error) > MOST_BOOTSTRAPPED:
+        return with_interval("mean_absolute_error_ml", mean, mean - margin, mean + margin)
+    found = bootstrap(error, lambda x: x.mean(axis=1), method="percentile", seed=seed, vectorized=True)
+    return with_interval("mean_absolute_error_ml", mean, found.ci_low, found.ci_high)
+
+
+def _ccc_bootstrap(measured: pd.Series, reference: pd.Series, seed: int) -> str:
+    """Percentile interval of the CCC over patients; empty for very many, where Fisher's agrees with it."""
+    if len(measured) > MOST_BOOTSTRAPPED:
+        return ""
+    both = np.column_stack([measured, reference]).astype(float)
+    found = bootstrap(both, _ccc_of, method="percentile", seed=seed, vectorized=True)
+    return f"{found.ci_low:.3f} to {found.ci_high:.3f}"
+
+
+def _ccc_of(resamples: FloatArray) -> FloatArray:
+    """CCC of each resample (resamples, n, 2)."""
+    centre = resamples.mean(axis=1)
+    away = resamples - centre[:, None, :]
+    products = (away[..., 0] * away[..., 1]).mean(axis=1)
+    spread = (away**2).mean(axis=1).sum(axis=1) + (centre[:, 0] - centre[:, 1]) ** 2
+    return np.asarray(2 * products / spread)
+
+
+def with_interval(name: str, estimate: float, low: float, high: float) -> dict[str, object]:
     return {name: estimate, f"{name}_ci_low": low, f"{name}_ci_high": high}
 
 
@@ -126,7 +159,7 @@ def dice_row(dice: pd.Series, seed: int) -> dict[str, object]:
     low, high = known.quantile([0.25, 0.75])
     return {
         "n": len(known),
-        **_with_interval("median_dice", interval.estimate, interval.ci_low, interval.ci_high),
+        **with_interval("median_dice", interval.estimate, interval.ci_low, interval.ci_high),
         "quartiles": f"{low:.3f} to {high:.3f}",
         "dice_0_percent": 100 * float((known == 0).mean()),
     }

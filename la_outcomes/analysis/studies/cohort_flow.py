@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
-from la_outcomes.analysis.cohort import load_pairs
+from la_outcomes.analysis.cohort import load_pairing
 from la_outcomes.analysis.names import cohort_label
 from la_outcomes.analysis.study import OUTCOMES, Request
 
@@ -51,12 +51,18 @@ def analysis_conditions(frame: pd.DataFrame, request: Request) -> list[Condition
 
 
 def pairing_conditions(frame: pd.DataFrame, request: Request) -> list[Condition]:
-    """From everybody to those whose pair gave a usable pseudo-label."""
-    pairs = load_pairs(request.registry, request.population)
-    labelled = pairs.loc[pairs["label_volume_ml"].notna(), "patient_id"]
+    """From everybody to those whose pair gave a usable pseudo-label, with the reason of each loss."""
+    found = load_pairing(request.registry, request.population).set_index("patient_id")
+    found = found.reindex(frame["patient_id"]).set_axis(frame.index)
+    not_paired = found["no_pair_reason"].fillna("no pair")
     return [
-        _condition("Paired with a FLAIR", frame["patient_id"].isin(pairs["patient_id"]), "no pair"),
-        _condition("Usable pseudo-label", frame["patient_id"].isin(labelled), "no usable pseudo-label"),
+        Condition("FLAIR MRI", found["has_flair"].fillna(False).astype(bool), not_paired),
+        Condition("Paired with a FLAIR", found["is_paired"].fillna(False).astype(bool), not_paired),
+        Condition(
+            "Usable pseudo-label",
+            found["is_usable"].fillna(False).astype(bool),
+            found["no_label_reason"].fillna("no pseudo-label made"),
+        ),
     ]
 
 
@@ -76,14 +82,18 @@ def flow(conditions: Sequence[Condition], chosen: pd.Series, start: str) -> list
 
 def flow_by_cohort(frame: pd.DataFrame, conditions: Sequence[Condition]) -> pd.DataFrame:
     """Counts at each step, and of each reason below it, with one column a cohort."""
-    columns = {}
-    for cohort in COHORTS:
-        chosen = frame["cohort"] == cohort
-        if chosen.any():
-            columns[cohort_label(cohort)] = _counts(flow(conditions, chosen, "Patients"))
+    columns = {name: _counts(boxes) for name, boxes in flows_of_cohorts(frame, conditions).items()}
     everybody = _counts(flow(conditions, pd.Series(True, index=frame.index), "Patients"))
     table = pd.DataFrame({"all": everybody, **columns}).reindex(list(everybody)).fillna(0).astype(int)
     return table.rename_axis(["step", "not_included_because"]).reset_index()
+
+
+def flows_of_cohorts(frame: pd.DataFrame, conditions: Sequence[Condition]) -> dict[str, list[Step]]:
+    """The boxes of each cohort that has patients."""
+    present = [cohort for cohort in COHORTS if (frame["cohort"] == cohort).any()]
+    return {
+        cohort_label(cohort): flow(conditions, frame["cohort"] == cohort, "Patients") for cohort in present
+    }
 
 
 def _counts(boxes: Sequence[Step]) -> dict[tuple[str, str], int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,11 +17,13 @@ from la_outcomes.analysis.trend import jonckheere_terpstra
 from la_outcomes.errors import StatisticsError
 
 GRADES = (0, 1, 2, 3)
+FEWEST_GRADED = 10
 SCORES = {
     "fazekas_periventricular": "periventricular",
     "fazekas_deep": "deep",
     "fazekas_max": "maximum of both",
 }
+PUBLISHED_R = {"external_test": 0.832, "us_test": 0.891}
 DEVELOPMENT = ("training", "internal_validation")
 TESTED = ("external_test", "us_test", "clinical")
 
@@ -85,7 +88,7 @@ def association_rows(known: pd.DataFrame, population: str) -> list[dict[str, obj
         found = correlate(volume, grade, method)
         interval = found.ci_low, found.ci_high
         rows.append(
-            {"population": population, "statistic": f"{method} correlation", "n": found.n}
+            {"population": population, "statistic": f"{method.capitalize()} correlation", "n": found.n}
             | _with_interval("estimate", found.estimate, interval)
             | {"p_value": found.p}
         )
@@ -122,10 +125,69 @@ def fix_cut_off(known: pd.DataFrame, grade: int) -> CutOff:
                               where="training, internal_validation")  # fmt: skip
     volumes = development["volume"].to_numpy()
     candidates = np.unique(volumes)
-    called = volumes[None, :] >= candidates[:, None]
-    youden = called[:, positive].mean(axis=1) - called[:, ~positive].mean(axis=1)
+    below = [np.searchsorted(np.sort(volumes[side]), candidates) for side in (positive, ~positive)]
+    youden = below[1] / (~positive).sum() - below[0] / positive.sum()
     best = float(candidates[int(np.argmax(youden))])
     return CutOff(grade, best, "training and internal validation", len(development))
+
+
+def derived_grade(volume: pd.Series, cut_offs: Sequence[CutOff]) -> pd.Series:
+    """Grade by volume: the highest grade whose cut-off the volume reaches; cut-offs are made to rise."""
+    ordered = sorted(cut_offs, key=lambda cut: cut.grade)
+    limits = np.maximum.accumulate([cut.volume_ml for cut in ordered])
+    return pd.Series(np.searchsorted(limits, volume.to_numpy(dtype=float), side="right"), index=volume.index)
+
+
+def derived_agreement(known: pd.DataFrame, cut_offs: Sequence[CutOff]) -> pd.DataFrame:
+    """Quadratic kappa of the grade derived from volume with the reader, beside that of both readers.
+
+    One row a tested cohort; all on the patients of that cohort with a volume, the readers' kappa on those
+    whom both graded.
+
+    Raises
+    ------
+    StatisticsError
+        No tested cohort has 10 graded patients, or one of the three cut-offs could not be fixed.
+    """
+    if {cut.grade for cut in cut_offs} != {1, 2, 3}:
+        raise StatisticsError("a grade needs cut-offs for 1, 2 and 3", where="fazekas_max")
+    rows: list[dict[str, object]] = []
+    for code in TESTED:
+        own = known[known["cohort"] == code]
+        if len(own) < FEWEST_GRADED:
+            continue
+        grade = derived_grade(own["volume"], cut_offs)
+        row: dict[str, object] = {"population": cohort_label(code), "n": len(own)}
+        row["same_grade_percent"] = 100 * float((grade == own["grade"]).mean())
+        row["within_one_percent"] = 100 * float(((grade - own["grade"]).abs() <= 1).mean())
+        row |= _kappa("kappa_volume_v_reader", grade, own["grade"])
+        both = own[["fazekas_max_r1", "fazekas_max_r2"]].dropna().astype(int)
+        row |= {"n_two_readers": len(both)}
+        if len(both) >= FEWEST_GRADED:
+            row |= _kappa("kappa_reader_v_reader", both.iloc[:, 0], both.iloc[:, 1])
+        rows.append(row)
+    if not rows:
+        raise StatisticsError(f"no tested cohort has {FEWEST_GRADED} graded patients", where="fazekas_max")
+    return pd.DataFrame(rows)
+
+
+def _kappa(name: str, first: pd.Series, second: pd.Series) -> dict[str, object]:
+    found = weighted_kappa(first.to_numpy(), second.to_numpy(), GRADES, "quadratic")
+    return _with_interval(name, found.kappa, (found.ci_low, found.ci_high))
+
+
+def roc_points(known: pd.DataFrame, grade: int, code: str) -> pd.DataFrame | None:
+    """Sensitivity and 1 - specificity at every cut-off of one cohort; None without both sides."""
+    own = known[known["cohort"] == code]
+    positive = (own["grade"] >= grade).to_numpy()
+    if min(positive.sum(), (~positive).sum()) < 2:
+        return None
+    order = np.argsort(-own["volume"].to_numpy(), kind="stable")
+    volume, hit = own["volume"].to_numpy()[order], positive[order]
+    last = np.append(np.diff(volume) != 0, True)
+    sensitivity = np.concatenate([[0.0], (np.cumsum(hit) / hit.sum())[last]])
+    false_alarm = np.concatenate([[0.0], (np.cumsum(~hit) / (~hit).sum())[last]])
+    return pd.DataFrame({"false_positive_share": false_alarm, "sensitivity": sensitivity})
 
 
 def discrimination_rows(known: pd.DataFrame, cut_off: CutOff) -> list[dict[str, object]]:
@@ -139,7 +201,8 @@ def discrimination_rows(known: pd.DataFrame, cut_off: CutOff) -> list[dict[str, 
         area = auc(positive.astype(int), own["volume"])
         called = own["volume"] >= cut_off.volume_ml
         rows.append(
-            {"population": cohort_label(code), "grade": f"≥ {cut_off.grade}", "n": len(own),
+            {"population": cohort_label(code),
+             "grade": "= 3" if cut_off.grade == 3 else f"≥ {cut_off.grade}", "n": len(own),
              "n_with_grade": int(positive.sum())}
             | _with_interval("auc", area.auc, (area.ci_low, area.ci_high))
             | {"cut_off_ml": cut_off.volume_ml}

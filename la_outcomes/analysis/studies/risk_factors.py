@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 
 from la_outcomes.analysis.covariance import FewClustersWarning
-from la_outcomes.analysis.linear import LinearFit, fit_linear, nonlinearity_test
+from la_outcomes.analysis.linear import LinearFit, fit_linear, fit_quantile, nonlinearity_test
 from la_outcomes.analysis.names import label
-from la_outcomes.analysis.results import complete_rows
+from la_outcomes.analysis.results import FloatArray, complete_rows
 from la_outcomes.analysis.studies.common import OFFSET_ML, cluster_column, usable_terms
 from la_outcomes.analysis.terms import SplineTerm, Term
 from la_outcomes.errors import StatisticsError
@@ -120,13 +120,64 @@ def age_curve(frame: pd.DataFrame, terms: Sequence[str], knots: int = 4) -> AgeC
     ages = np.linspace(youngest, oldest, 80)
     held: Mapping[str, float] = {term: float(frame[term].mean()) for term in others}
     grid = pd.DataFrame({DECADES: ages, **held})
+    curve = pd.DataFrame({"age_years": 10 * ages} | adjusted_volume(fit, grid))
+    return AgeCurve(curve, nonlinearity_test(fit, DECADES).p, fit.n)
+
+
+QUANTILES = (0.25, 0.5, 0.75, 0.9)
+MOST_QUANTILE_ROWS = 20_000
+
+
+def quantile_table(frame: pd.DataFrame, terms: Sequence[str]) -> pd.DataFrame:
+    """Differences in quantiles of ln(mL + 1) as ratios of (mL + 1), all terms together.
+
+    Raises
+    ------
+    StatisticsError
+        More than ``MOST_QUANTILE_ROWS`` patients (the exact linear programme would take too long), or too
+        few for a quantile.
+    """
+    if len(frame) > MOST_QUANTILE_ROWS:
+        raise StatisticsError(
+            f"quantile regression is left out above {MOST_QUANTILE_ROWS:,} patients", where="quantiles"
+        )
+    rows = []
+    for quantile in QUANTILES:
+        fit = fit_quantile(frame, OUTCOME, list(terms), quantile)
+        for _, row in fit.coefficients.iloc[1:].iterrows():
+            ratio = {f"ratio{end}": float(np.exp(row[name])) for end, name in _ENDS.items()}
+            rows.append(
+                {"variable": printed_term(row["term"]), "quantile": f"{100 * quantile:.0f} %", **ratio}
+                | {"p_value": row["p"], "n": fit.n}
+            )
+    return pd.DataFrame(rows)
+
+
+_ENDS = {"": "estimate", "_ci_low": "ci_low", "_ci_high": "ci_high"}
+
+
+def partial_effects(fit: LinearFit, frame: pd.DataFrame, terms: Sequence[str]) -> dict[str, pd.DataFrame]:
+    """Adjusted mean volume (mL, back from the log) along each term, the others at their means.
+
+    Each frame has ``value``, ``volume_ml``, ``ci_low``, ``ci_high``: two rows (0 and 1) of a yes/no term, 50
+    from the 2nd to the 98th percentile of a number.
+    """
+    means = {term: float(frame[term].mean()) for term in terms}
+    found = {}
+    for term in terms:
+        values = frame[term].dropna()
+        is_yes_no = set(values.unique()) <= {0.0, 1.0}
+        low, high = np.quantile(values, [0.02, 0.98])
+        along = np.array([0.0, 1.0]) if is_yes_no else np.linspace(low, high, 50)
+        grid = pd.DataFrame({**means, term: along})
+        found[term] = pd.DataFrame({"value": along} | adjusted_volume(fit, grid))
+    return found
+
+
+def adjusted_volume(fit: LinearFit, grid: pd.DataFrame) -> dict[str, FloatArray]:
+    """exp(mean of ln(mL + 1)) - 1 at each row of the grid, with a 95 % interval; never below 0."""
     design = np.column_stack([np.ones(len(grid)), fit.design.encode(grid)])
     mean = design @ fit.parameters
     error = np.sqrt(np.einsum("ij,jk,ik->i", design, fit.cov, design))
-    back = {
-        "volume_ml": mean,
-        "ci_low": mean - 1.96 * error,
-        "ci_high": mean + 1.96 * error,
-    }
-    curve = pd.DataFrame({"age_years": 10 * ages} | {name: np.exp(v) - OFFSET_ML for name, v in back.items()})
-    return AgeCurve(curve.clip(lower=0), nonlinearity_test(fit, DECADES).p, fit.n)
+    ends = {"volume_ml": mean, "ci_low": mean - 1.96 * error, "ci_high": mean + 1.96 * error}
+    return {name: np.clip(np.exp(value) - OFFSET_ML, 0, None) for name, value in ends.items()}

@@ -6,13 +6,19 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from la_outcomes.analysis.figures.age import age_figure
+from la_outcomes.analysis.figures.age import age_figure, partial_figure
 from la_outcomes.analysis.figures.forest import ForestLine, forest_figure
 from la_outcomes.analysis.linear import LinearFit
 from la_outcomes.analysis.names import in_words, label
 from la_outcomes.analysis.outputs import Outputs
 from la_outcomes.analysis.studies.common import errors_in_words
-from la_outcomes.analysis.studies.risk_factors import DECADES, age_curve
+from la_outcomes.analysis.studies.risk_factors import (
+    DECADES,
+    age_curve,
+    partial_effects,
+    printed_term,
+    quantile_table,
+)
 from la_outcomes.analysis.tables import interval, p_value, records
 
 
@@ -38,6 +44,35 @@ def ratios(
         n=full.n,
     )
     _record(outputs, table, volume)
+
+
+def quantiles(outputs: Outputs, complete: pd.DataFrame, terms: Sequence[str], volume: str) -> None:
+    """Ratios at four quantiles of the volume."""
+    table = quantile_table(complete, terms)
+    said = f"{label(volume)}: quantile regression of ln(mL + 1), all factors together, read as ratios of "
+    said += "(mL + 1) at that quantile; sandwich errors"
+    outputs.table("quantiles", table, said, n=len(complete))
+    for row in records(table):
+        outputs.result(
+            "ratio of (mL + 1)", row["ratio"], specification=f"quantile {row['quantile']}, full", n=row["n"],
+            ci=(row["ratio_ci_low"], row["ratio_ci_high"]), p_value=row["p_value"], term=row["variable"],
+            outcome=volume,
+        )  # fmt: skip
+
+
+def partial(
+    outputs: Outputs, fit: LinearFit, complete: pd.DataFrame, terms: Sequence[str], volume: str
+) -> None:
+    """Adjusted mean volume along each factor."""
+    found = {printed_term(term): curve for term, curve in partial_effects(fit, complete, terms).items()}
+    outputs.figure(
+        "partial_effects",
+        partial_figure(found, label(volume)),
+        f"Partial effects: adjusted mean of {label(volume)} (back from ln(mL + 1)) along each factor, the "
+        f"others at their means; bands and bars 95 % intervals, {errors_in_words(fit.n_clusters)}",
+        alt="Panels of adjusted mean volume by age, sex and each risk factor",
+        n=fit.n,
+    )
 
 
 def shape(outputs: Outputs, complete: pd.DataFrame, terms: Sequence[str], volume: str) -> None:

@@ -102,7 +102,7 @@ def test_reading_joins_an_estimate_with_its_interval_and_leaves_missing_cells_em
          "p_value": [0.0001, np.nan], "n": [1200, 3], "done": [True, False]}
     )  # fmt: skip
     shown = for_reading(table)
-    assert list(shown) == ["term", "hr (95 % CI)", "p value", "n", "done"]
+    assert list(shown) == ["Term", "Hr (95 % CI)", "p", "n", "Done"]
     assert shown.iloc[0].tolist() == ["a", "1.50 (1.10 to 2.00)", "<0.001", "1,200", "yes"]
     assert shown.iloc[1].tolist() == ["b", "", "", "3", "no"]
 
