@@ -49,7 +49,7 @@ def test_the_page_opens_offline_with_numbered_figures_and_provenance(registry: P
     for link in re.findall(r'class="file" href="([^"]+)"', text):
         assert (page.parent / link).exists()
     for picture in re.findall(r"<img [^>]*>", text):
-        assert 'alt="Flow diagram' in picture
+        assert re.search(r'alt="[^"]{20,}"', picture)
 
 
 def test_the_manifest_names_every_file_with_its_hash(registry: Path, tmp_path: Path) -> None:
