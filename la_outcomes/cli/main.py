@@ -27,6 +27,7 @@ VERBS = {
     "ingest": "Take result shards into the registry.",
     "import-clinical": "Validate a clinical table and take it into the registry.",
     "import-volumes": "Take in volumes that another tool measured.",
+    "review": "Look at labels and segmentations in the browser, grade scans.",
     "audit": "Check the registry's data quality.",
     "status": "What is in the registry and what is left to run.",
     "query": "Run a read-only SQL query.",
