@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from importlib.resources import files
 
 import duckdb
@@ -52,8 +53,9 @@ def refresh(connection: duckdb.DuckDBPyConnection, dictionary: Dictionary | None
 
 
 def comment(connection: duckdb.DuckDBPyConnection, dictionary: Dictionary | None = None) -> None:
-    """Write descriptions and units of tables and columns into the database."""
-    connection.execute(";\n".join(_comments(dictionary or load_dictionary())))
+    """Write descriptions and units of the tables and columns there are into the database."""
+    there = set(connection.execute("SELECT table_name, column_name FROM duckdb_columns()").fetchall())
+    connection.execute(";\n".join(_comments(dictionary or load_dictionary(), there)))
 
 
 def describe(connection: duckdb.DuckDBPyConnection) -> dict[str, list[tuple[object, ...]]]:
@@ -112,16 +114,18 @@ def _fill_lookup(lookup: Lookup) -> str:
     )
 
 
-def _comments(dictionary: Dictionary) -> list[str]:
+def _comments(dictionary: Dictionary, there: Collection[tuple[str, str]]) -> list[str]:
+    described = [(lookup.table, lookup.description) for lookup in dictionary.lookups.values()]
+    described += [(table.name, table.description) for table in dictionary.tables.values()]
+    names = {table for table, _ in there}
     statements = [
-        f"COMMENT ON TABLE {quote(lookup.table)} IS {literal(lookup.description)}"
-        for lookup in dictionary.lookups.values()
+        f"COMMENT ON TABLE {quote(name)} IS {literal(text)}" for name, text in described if name in names
     ]
     for table in dictionary.tables.values():
-        statements.append(f"COMMENT ON TABLE {quote(table.name)} IS {literal(table.description)}")
         statements += [
             f"COMMENT ON COLUMN {quote(table.name)}.{quote(column.name)} IS {literal(column_comment(column))}"
             for column in table.columns.values()
+            if (table.name, column.name) in there
         ]
     return statements
 

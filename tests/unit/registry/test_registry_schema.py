@@ -10,12 +10,14 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from registry_shards import measurement_rows, put, run_at
 
 from la_outcomes.dictionary import Column, load_dictionary
 from la_outcomes.errors import InputError
 from la_outcomes.registry import schema
 from la_outcomes.registry.database import open_for_writing, open_read_only
 from la_outcomes.registry.imports.validation import validate
+from la_outcomes.registry.ingest import ingest
 from la_outcomes.registry.migrations import migrate, migrations
 from la_outcomes.registry.rules import value_rules
 
@@ -27,6 +29,48 @@ def test_replayed_migrations_equal_the_dictionary(empty_registry: Path) -> None:
     schema.create_from_dictionary(fresh, DICTIONARY)
     with open_read_only(empty_registry) as connection:
         assert schema.describe(connection) == schema.describe(fresh)
+
+
+def contents(registry: Path) -> dict[str, list[tuple[object, ...]]]:
+    moved = ("ingested", "schema_migrations")
+    with open_read_only(registry) as connection:
+        return {
+            name: connection.execute(f"FROM {name} ORDER BY ALL").fetchall()
+            for name in [*DICTIONARY.tables, *DICTIONARY.views]
+            if name not in moved
+        }
+
+
+@pytest.mark.parametrize("version", sorted(migrations())[:-1])
+def test_a_registry_of_an_older_schema_equals_a_new_one(registry: Path, tmp_path: Path, version: int) -> None:
+    """Rows put in by the older schema's own columns come out as a new registry has them from its shards."""
+    rows = measurement_rows(run_at(1), cohort="clinical", sex="female")
+    rows["outcomes"] = [{"patient_id": "p1", "valid_from": "2026-01-01T00:00:00", "mrs_3m": 2}]
+    for table in ("la_measurements", "outcomes"):
+        rows[table][0]["run_id"] = rows["runs"][0]["run_id"]
+    rows["models"][0]["is_active"] = True
+    old = tmp_path / "old.duckdb"
+    with duckdb.connect(str(old)) as connection:
+        migrate(connection, old, {n: sql for n, sql in migrations().items() if n <= version})
+        for lookup in DICTIONARY.lookups.values():
+            codes = [(code, label, i) for i, (code, label) in enumerate(lookup.values.items())]
+            connection.executemany(f"INSERT INTO {lookup.table} VALUES (?, ?, ?)", codes)
+        for table, entries in rows.items():
+            for entry in entries:
+                connection.execute(
+                    f"INSERT INTO {table} ({', '.join(entry)}) VALUES ({', '.join('?' * len(entry))})",
+                    list(entry.values()),
+                )
+    put(tmp_path, "one", rows)
+    ingest([tmp_path], registry)
+    with pytest.raises(InputError, match=f"schema {version}"):
+        open_read_only(old)
+    with open_for_writing(old) as connection:
+        migrated = schema.describe(connection)
+    with open_read_only(registry) as connection:
+        assert migrated == schema.describe(connection)
+    assert contents(old) == contents(registry)
+    assert len(contents(old)["la_measurements"]) == 1
 
 
 def test_an_old_registry_is_copied_and_brought_up_to_date(registry: Path) -> None:
