@@ -1,6 +1,11 @@
 """CPU seconds a scan: nnU-Net's own predictor against the bundle, same weights, case and run, one thread.
 
-python benchmarks/inference.py BUNDLE SCAN...
+python benchmarks/inference.py BUNDLE SCAN... [--engines]
+
+nnU-Net's predictor gets every slice of the scan on the network's grid, with and without mirroring; the
+bundle gets the slices that hold brain. What the engine, the skipped slices and the resampling gain is told
+apart, and apart from what leaving mirroring out gains. Then the whole line from file to overlay, station by
+station, and the process's peak memory. ``--engines`` also repeats the parity of every installed engine.
 """
 
 # ruff: noqa: E402 - threads are limited, and this folder taken off the path, before anything is imported.
@@ -16,30 +21,57 @@ sys.path = [
 for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS"):
     os.environ[_name] = "1"
 
+import argparse
 import contextlib
-import copy
 import io
+import resource
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
+from la_outcomes.errors import LaOutcomesError
 from la_outcomes.imaging.geometry import Image, volume_ml
 from la_outcomes.imaging.input_checks import check_head_ct
 from la_outcomes.imaging.nifti import read_image, write_image
 from la_outcomes.imaging.pictures import overlay_png
 from la_outcomes.segmentation.brain import ct_brain
-from la_outcomes.segmentation.bundle import Bundle, load_bundle
+from la_outcomes.segmentation.bundle import Bundle, load_bundle, opened
+from la_outcomes.segmentation.engines import ENGINES
+from la_outcomes.segmentation.outputs import LA
 from la_outcomes.segmentation.preprocessing import HeadCrop, locate_head, network_input
-from la_outcomes.segmentation.training.parity import stock_predictor
-from la_outcomes.segmentation.training.weights import rebuilt_network
+from la_outcomes.segmentation.training.parity import repeat_parity, stock_predictor
+from la_outcomes.segmentation.training.weights import rebuilt_networks
 from la_outcomes.segmentation.volumetry import dice
 
 Seconds = dict[str, float]
+MIRRORED, PLAIN = "nnU-Net, mirrored", "nnU-Net, not mirrored"
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """A scan, where the head lies in it, and the network's input: every slice, and the brain's."""
+
+    image: Image
+    crop: HeadCrop
+    every: npt.NDArray[np.float32]
+    brain: npt.NDArray[np.float32]
+
+
+def prepared(path: Path, bundle: Bundle) -> Case:
+    """Read a scan and bring it to the network's grid."""
+    image = read_image(path)
+    crop = locate_head(image, ct_brain(image).intracranial, bundle.spec)
+    whole = replace(crop, first_slice=0, last_slice=image.shape[2])
+    return Case(
+        image, crop, network_input(image, whole, bundle.spec), network_input(image, crop, bundle.spec)
+    )
 
 
 @contextlib.contextmanager
@@ -50,40 +82,41 @@ def clock(seconds: Seconds, name: str) -> Iterator[None]:
     seconds[name] = seconds.get(name, 0.0) + time.process_time() - started
 
 
-def stock(bundle: Bundle, image: Image, slices: np.ndarray, mirrored: bool, seconds: Seconds) -> np.ndarray:
-    """nnU-Net's mask on its grid; also takes the time of resampling its two logits to the scan's pixels."""
-    from nnunetv2.preprocessing.resampling.default_resampling import resample_data_or_seg_to_shape
-
-    plans, dataset = copy.deepcopy(bundle.card["nnunet"]["plans"]), bundle.card["nnunet"]["dataset"]
-    predictor = stock_predictor(rebuilt_network(bundle), plans, dataset)
-    if mirrored:
-        predictor.use_mirroring, predictor.allowed_mirroring_axes = True, (0, 1)
-    name = "nnU-Net, mirrored" if mirrored else "nnU-Net, not mirrored"
-    data = torch.from_numpy(np.ascontiguousarray(slices.transpose(1, 0, 2, 3)))
+def stock(predictor: Any, case: Case, bundle: Bundle, seconds: Seconds) -> npt.NDArray[np.bool_]:
+    """nnU-Net's mask on its grid, of the brain's slices; also times its resampling to the scan's pixels."""
+    name = MIRRORED if predictor.use_mirroring else PLAIN
     with contextlib.redirect_stdout(io.StringIO()):
         with clock(seconds, name):
-            logits = predictor.predict_logits_from_preprocessed_data(data)
-        spacing = bundle.spec.spacing_mm
-        pixels = [round(bundle.spec.size_px * spacing / float(step)) for step in image.spacing_mm[1::-1]]
-        options: dict[str, Any] = {"is_seg": False, "order": 1, "order_z": 0, "force_separate_z": None}
-        with clock(seconds, f"{name}: resampling"):
-            resample_data_or_seg_to_shape(
-                logits,
-                (len(slices), *pixels),
-                [5.0, spacing, spacing],
-                [5.0, *image.spacing_mm[1::-1]],
-                **options,
-            ).argmax(0)
-    return np.asarray(logits.argmax(0)) > 0
+            logits = predictor.predict_logits_from_preprocessed_data(_volume(case.every))
+        if not predictor.use_mirroring:
+            with clock(seconds, f"{PLAIN}, the brain's slices alone"):
+                predictor.predict_logits_from_preprocessed_data(_volume(case.brain))
+            with clock(seconds, "nnU-Net: resampling of two logits"):
+                _resampled(logits, case, bundle.spec.spacing_mm).argmax(0)
+    return np.asarray(logits.argmax(0))[case.crop.first_slice : case.crop.last_slice] > 0
 
 
-def ours(bundle: Bundle, crop: HeadCrop, slices: np.ndarray, seconds: Seconds) -> np.ndarray:
-    """The bundle's mask on its grid; also takes the time of bringing the logit back to the scan."""
+def _volume(slices: npt.NDArray[np.float32]) -> torch.Tensor:
+    return torch.from_numpy(np.ascontiguousarray(slices.transpose(1, 0, 2, 3)))
+
+
+def _resampled(logits: Any, case: Case, spacing_mm: float) -> Any:
+    from nnunetv2.preprocessing.resampling.default_resampling import resample_data_or_seg_to_shape
+
+    steps = [float(step) for step in case.image.spacing_mm[1::-1]]
+    pixels = [round(case.every.shape[-1] * spacing_mm / step) for step in steps]
+    options: dict[str, Any] = {"is_seg": False, "order": 1, "order_z": 0, "force_separate_z": None}
+    shape, before, after = (len(case.every), *pixels), [5.0, spacing_mm, spacing_mm], [5.0, *steps]
+    return resample_data_or_seg_to_shape(logits, shape, before, after, **options)
+
+
+def ours(bundle: Bundle, case: Case, seconds: Seconds) -> npt.NDArray[np.bool_]:
+    """The bundle's mask on its grid; also times the way back to the scan."""
     with clock(seconds, "bundle"):
-        logits = bundle.logits(slices)
-    with clock(seconds, "bundle: resampling"):
-        _ = crop.to_scan(logits, outside=-20.0) > 0
-    return np.asarray(logits > 0)
+        log_odds = bundle.predict(case.brain)[LA]
+    with clock(seconds, "bundle: resampling of one channel"):
+        case.crop.mask_on_scan(log_odds)
+    return np.asarray(log_odds > 0)
 
 
 def whole_line(bundle: Bundle, path: Path, folder: Path, seconds: Seconds) -> float:
@@ -98,9 +131,9 @@ def whole_line(bundle: Bundle, path: Path, folder: Path, seconds: Seconds) -> fl
         crop = locate_head(image, brain.intracranial, bundle.spec)
         slices = network_input(image, crop, bundle.spec)
     with clock(seconds, "network"):
-        logits = bundle.logits(slices)
+        log_odds = bundle.predict(slices)[LA]
     with clock(seconds, "back to the scan"):
-        mask = (crop.to_scan(logits, outside=-20.0) > 0) & brain.intracranial
+        mask = crop.mask_on_scan(log_odds) & brain.intracranial
     with clock(seconds, "write mask"):
         write_image(folder / "mask.nii.gz", Image(mask.astype(np.uint8), image.affine))
     with clock(seconds, "overlay"):
@@ -108,35 +141,90 @@ def whole_line(bundle: Bundle, path: Path, folder: Path, seconds: Seconds) -> fl
     return volume_ml(mask, image.affine)
 
 
-def main(bundle_path: str, *scans: str) -> None:
+def tell(title: str, seconds: Seconds, scans: int) -> None:
+    """A table of CPU seconds a scan."""
+    print(f"\n| {title} | CPU s a scan |\n| --- | --- |")
+    for name, value in seconds.items():
+        print(f"| {name} | {value / scans:.2f} |")
+
+
+def tell_ratios(engine: Seconds, scores: Sequence[float | None]) -> None:
+    """How many times faster, and by what."""
+    alone = engine[f"{PLAIN}, the brain's slices alone"]
+    resampling, back = (
+        engine["nnU-Net: resampling of two logits"],
+        engine["bundle: resampling of one channel"],
+    )
+    whole = (engine[PLAIN] + resampling) / (engine["bundle"] + back)
+    told = [score for score in scores if score is not None]
+    print(f"\nsame weights, no mirroring: {whole:.2f} times faster than nnU-Net's predictor")
+    print(
+        f"  the engine {alone / engine['bundle']:.2f}, slices without brain {engine[PLAIN] / alone:.2f}, ",
+        end="",
+    )
+    print(f"resampling {resampling / back:.2f} times")
+    print(f"leaving mirroring out, apart from that: {engine[MIRRORED] / engine[PLAIN]:.2f} times")
+    lowest = f"{min(told):.5f}" if told else "not defined"
+    print(f"lowest Dice to nnU-Net on the network's grid: {lowest} in {len(told)} scans with foreground")
+
+
+def tell_engines(bundle: Bundle, paths: Sequence[Path], cases: Sequence[Case]) -> None:
+    """Parity and CPU seconds of each installed engine."""
+    print("\n| engine | CPU s a scan | lowest Dice | may be used |\n| --- | --- | --- | --- |")
+    for engine in ENGINES:
+        other = opened(bundle.path, bundle.card, engine, "cpu")
+        try:
+            other.predict(cases[0].brain[:1])
+        except LaOutcomesError as error:
+            print(f"| {engine} | {error.what} | | |")
+            continue
+        seconds: Seconds = {}
+        with clock(seconds, engine):
+            for case in cases:
+                other.predict(case.brain)
+        parity = repeat_parity(other, paths)
+        lowest = parity["dice_min"]
+        told = "not defined" if lowest is None else f"{lowest:.5f}"
+        usable = "yes" if parity["equivalent"] else f"no{': ' + parity['reason'] if parity['reason'] else ''}"
+        print(f"| {engine} | {seconds[engine] / len(cases):.2f} | {told} | {usable} |")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
     """Print CPU seconds a scan and the agreement of the masks."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("bundle", type=Path)
+    parser.add_argument("scans", type=Path, nargs="+")
+    parser.add_argument("--engines", action="store_true", help="parity and speed of every installed engine")
+    options = parser.parse_args(arguments)
     torch.set_num_threads(1)
-    bundle = load_bundle(bundle_path)
-    bundle.logits(np.zeros((1, 1, bundle.spec.size_px, bundle.spec.size_px), np.float32))
-    engine: Seconds = {}
+    bundle = load_bundle(options.bundle)
+    bundle.predict(np.zeros((1, bundle.spec.slices, *[bundle.spec.size_px] * 2), np.float32))
     line: Seconds = {}
-    scores = []
-    for path in map(Path, scans):
-        image = read_image(path)
-        crop = locate_head(image, ct_brain(image).intracranial, bundle.spec)
-        slices = network_input(image, crop, bundle.spec)
-        mine = ours(bundle, crop, slices, engine)
-        plain = stock(bundle, image, slices, False, engine)
-        stock(bundle, image, slices, True, engine)
-        scores.append(dice(mine, plain))
-        with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder:
+        for path in options.scans:
             whole_line(bundle, path, Path(folder), line)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+    nnunet = bundle.card["nnunet"]
+    predictor = stock_predictor(rebuilt_networks(bundle), nnunet["plans"], nnunet["dataset"])
+    engine: Seconds = {}
+    cases = [prepared(path, bundle) for path in options.scans]
+    scores = []
+    for case in cases:
+        mine = ours(bundle, case, engine)
+        predictor.use_mirroring, predictor.allowed_mirroring_axes = True, (0, 1)
+        stock(predictor, case, bundle, engine)
+        predictor.use_mirroring = False
+        scores.append(dice(mine, stock(predictor, case, bundle, engine)))
+    shapes = ", ".join(sorted({"x".join(map(str, case.image.shape)) for case in cases}))
     grid = f"{bundle.spec.size_px} px of {bundle.spec.spacing_mm:g} mm"
-    print(f"{bundle.name}: {grid}; {len(scans)} scans, one thread")
-    for seconds in (engine, line):
-        for name, value in seconds.items():
-            print(f"  {name:36s} {value / len(scans):7.2f} CPU s")
-    print(f"  {'from file to overlay':36s} {sum(line.values()) / len(scans):7.2f} CPU s")
-    same = engine["nnU-Net, not mirrored"] + engine["nnU-Net, not mirrored: resampling"]
-    mine_seconds = engine["bundle"] + engine["bundle: resampling"]
-    print(f"  same weights, no mirroring: {same / mine_seconds:.1f} times faster")
-    print(f"  Dice to nnU-Net on the network's grid: {[None if s is None else round(s, 5) for s in scores]}")
+    print(f"{bundle.name}: {grid}; {len(cases)} scans ({shapes}), one thread")
+    tell("network", engine, len(cases))
+    tell_ratios(engine, scores)
+    tell("from file to overlay", line | {"all of it": sum(line.values())}, len(cases))
+    print(f"\npeak memory before nnU-Net's predictor was started: {peak:.2f} GB, torch included")
+    if options.engines:
+        tell_engines(bundle, options.scans, cases)
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main()
