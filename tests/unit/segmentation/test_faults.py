@@ -1,0 +1,151 @@
+"""What goes wrong in training and inference: a clear error, its exit code, and nothing half-written."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from head_phantom import head_ct, write_labels
+from toy_bundle import write_bundle
+
+from la_outcomes.cli.main import run
+from la_outcomes.imaging.geometry import Image
+from la_outcomes.imaging.nifti import read_image, write_image
+from la_outcomes.shards import read_shard, sha256_file
+
+COMMAND = [sys.executable, "-c", "from la_outcomes.cli.main import main; main()"]
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_bundle(tmp_path_factory.mktemp("model"))
+
+
+@pytest.fixture(scope="module")
+def scans(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A SCANS.csv of four heads."""
+    folder = tmp_path_factory.mktemp("scans")
+    for number in range(4):
+        write_image(folder / f"s{number}.nii.gz", head_ct(number)[0], dtype=np.int16)
+    names = [f"s{number}" for number in range(4)]
+    rows = {
+        "patient_id": names,
+        "scan_id": names,
+        "modality": ["CT"] * 4,
+        "path": [f"{n}.nii.gz" for n in names],
+    }
+    pd.DataFrame(rows).to_csv(folder / "scans.csv", index=False)
+    return folder / "scans.csv"
+
+
+def _on_small_disk(folder: Path, kilobytes: int, command: list[str]) -> subprocess.CompletedProcess[str]:
+    """Run a command while ``folder`` is a disk of so many kilobytes; files on it are gone afterwards."""
+    folder.mkdir()
+    mount = f'mount -t tmpfs -o size={kilobytes}k tmpfs "$0" && "$@"'
+    inside = ["unshare", "-rm", "sh", "-c", mount, str(folder)]
+    try:
+        allowed = subprocess.run([*inside, "true"], capture_output=True).returncode == 0
+    except FileNotFoundError:
+        allowed = False
+    if not allowed:
+        pytest.skip("this system lets nobody mount a small disk")
+    return subprocess.run([*inside, *command], capture_output=True, text=True)
+
+
+def test_a_full_disk_in_inference_is_told_and_leaves_no_half_result(
+    model: Path, scans: Path, tmp_path: Path
+) -> None:
+    listing = tmp_path / "listing.txt"
+    segment = 'python=$1; shift; "$python" "$@"; code=$?; find "$0" -type f > "$LISTING"; exit $code'
+    disk = tmp_path / "disk"
+    arguments = ["segment", str(scans), "--model", str(model), "--out", str(disk)]
+    command = ["env", f"LISTING={listing}", "sh", "-c", segment, str(disk), *COMMAND, *arguments]
+    done = _on_small_disk(disk, 48, command)
+    assert done.returncode == 4, done.stderr
+    assert "no space left on the disk" in done.stderr
+    left = [Path(line) for line in listing.read_text().splitlines()]
+    assert not [file for file in left if file.parent.name == "overlays"]
+    assert not [file for file in left if file.name.startswith(".")]
+
+
+def test_a_full_disk_in_training_is_told(tmp_path: Path) -> None:
+    labels = write_labels(tmp_path / "labels", ["training", "internal_validation"])
+    disk = tmp_path / "disk"
+    arguments = ["train", str(labels), "--out", str(disk), "--smoke", "--device", "cpu"]
+    done = _on_small_disk(disk, 64, [*COMMAND, *arguments])
+    assert done.returncode == 7, done.stderr
+    assert "No space left" in done.stderr or "no space left" in done.stderr
+
+
+def test_a_killed_inference_leaves_whole_results_and_goes_on(
+    model: Path, scans: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    arguments = ["segment", str(scans), "--model", str(model), "--out", str(out)]
+    process = subprocess.Popen([*COMMAND, *arguments], stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    deadline = time.monotonic() + 120
+    while not list((out / "shards").glob("la_measurement-*.json")) and time.monotonic() < deadline:
+        assert process.poll() is None, "it finished before it could be killed"
+        time.sleep(0.002)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    before = {file.name for file in (out / "shards").glob("la_measurement-*.json")}
+    assert 1 <= len(before) < 4
+    for name in before:
+        row = read_shard(out / "shards" / name)["rows"]["la_measurements"][0]
+        assert sha256_file(out / row["mask_path"]) == row["mask_sha256"]
+    assert run(arguments) == 0
+    assert before < {file.name for file in (out / "shards").glob("la_measurement-*.json")}
+    masks = sorted(file.name for file in (out / "masks").glob("s*.nii.gz"))
+    assert masks == [f"s{number}.nii.gz" for number in range(4)]
+    assert all(read_image(out / "masks" / name).data.any() for name in masks)
+
+
+def test_a_gpu_that_is_not_there_is_told_before_anything_is_done(
+    model: Path, scans: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import onnxruntime
+
+    if "CUDAExecutionProvider" in onnxruntime.get_available_providers():
+        pytest.skip("this ONNX Runtime has CUDA")
+    out = tmp_path / "out"
+    arguments = ["segment", str(scans), "--model", str(model), "--out", str(out), "--device", "cuda"]
+    assert run(arguments) == 7
+    assert "cuda was asked for" in capsys.readouterr().err
+    assert not out.exists()
+
+
+def test_a_bundle_for_another_modality_is_refused(
+    scans: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    flair = write_bundle(tmp_path / "flair", modality="FLAIR")
+    out = tmp_path / "out"
+    assert run(["segment", str(scans), "--model", str(flair), "--out", str(out)]) == 3
+    assert "for FLAIR, not for CT" in capsys.readouterr().err
+    assert not out.exists()
+
+
+@pytest.mark.parametrize(
+    ("cohorts", "value", "reason"),
+    [
+        (["training"], 1, "one patient"),
+        (["training", "internal_validation"], 0, "all training labels are empty"),
+        (["training", "internal_validation"], 4, "no usable case is left"),
+    ],
+)
+def test_labels_nothing_can_be_learnt_from_are_refused(
+    cohorts: list[str], value: int, reason: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    labels = write_labels(tmp_path / "labels", cohorts)
+    image, la = head_ct(0)
+    write_image(labels / "labels" / "p00.nii.gz", Image(la.astype(np.uint8) * value, image.affine))
+    out = tmp_path / "model"
+    assert run(["train", str(labels), "--out", str(out), "--smoke", "--device", "cpu"]) == 3
+    assert reason in capsys.readouterr().err
+    assert not (out / "model.json").exists()
