@@ -180,10 +180,8 @@ def _head_box(labels: npt.NDArray[np.int16]) -> tuple[slice, ...]:
     box = []
     for axis in range(3):
         inside = np.flatnonzero(head[:, :, bottom:].any(tuple({0, 1, 2} - {axis})))
-        low, high = (
-            int(inside[0]) + (bottom if axis == 2 else 0),
-            int(inside[-1]) + (bottom if axis == 2 else 0),
-        )
+        shift = bottom if axis == 2 else 0
+        low, high = int(inside[0]) + shift, int(inside[-1]) + shift
         margin = 0 if axis == 2 else _MARGIN_MM["side"]
         box.append(slice(max(low - margin, 0), min(high + _MARGIN_MM["side"], labels.shape[axis])))
     return tuple(box)
@@ -233,7 +231,7 @@ def add_falx(tissue: LabelArray, side: npt.NDArray[np.int8]) -> LabelArray:
     middle = int(np.argwhere(side == 1)[:, 0].max() + np.argwhere(side == 2)[:, 0].min()) // 2
     slab = slice(max(middle - 16, 0), middle + 17)
     left, right = (ndimage.distance_transform_edt(side[slab] != one) for one in (1, 2))
-    sheet = (np.abs(left - right) <= 1.0) & (left + right < 12) & (tissue[slab] == Tissue.CSF)
+    sheet = (np.abs(left - right) <= 1.5) & (left + right < 12) & (tissue[slab] == Tissue.CSF)
     result = tissue.copy()
     result[slab][sheet] = Tissue.VESSEL
     return result
@@ -250,7 +248,19 @@ def smooth_vault(tissue: LabelArray, from_slice: int) -> LabelArray:
     soft = is_tissue(part, (Tissue.MUSCLE, Tissue.FAT))
     part[bone & ~smooth] = Tissue.MUSCLE
     part[soft & smooth] = Tissue.CORTICAL_BONE
+    _smooth_inner_table(part)
     return result
+
+
+def _smooth_inner_table(tissue: LabelArray) -> None:
+    """Even out the skull's inner surface: bone that juts into the fluid, pits of fluid or air in the bone."""
+    within = is_tissue(tissue, (*INTRACRANIAL, Tissue.VESSEL))
+    share = ndimage.gaussian_filter(within.astype(np.float32), 1.5, truncate=2)
+    bone = is_tissue(tissue, (Tissue.CORTICAL_BONE, Tissue.CANCELLOUS_BONE))
+    pits = is_tissue(tissue, (Tissue.CSF, Tissue.VESSEL, Tissue.AIR, Tissue.MUCOSA))
+    tissue[bone & (share > 0.55)] = Tissue.CSF
+    near_bone = ndimage.gaussian_filter(bone.astype(np.float32), 1.5, truncate=2) > 0.6
+    tissue[pits & near_bone] = Tissue.CORTICAL_BONE
 
 
 def centred_affine(tissue: LabelArray) -> npt.NDArray[np.float64]:

@@ -23,6 +23,7 @@ from la_outcomes.simulation.sampling import (
     sample,
     slice_directions,
 )
+from la_outcomes.simulation.surgery import add_metal
 
 AIR_HU = -1000.0
 _BONE = (Tissue.CORTICAL_BONE, Tissue.CANCELLOUS_BONE)
@@ -45,13 +46,18 @@ def head_hu(
     hu = table[head.tissue] + texture * _texture_sd(model)[head.tissue]
     hu = ndimage.gaussian_filter(hu, image["head"]["soft_edge_mm"], truncate=3)
     contrast = np.float32(model["kvp_factor"][int(patient.ct.kvp)])
+    mottle = smooth_field(hu.shape, 6.0, rng) * np.float32(model["infarct_texture_hu"])
     developed = 1 - np.exp(-patient.hours_from_onset / image["infarct"]["acute_tau_hours"])
     for value, share in (
         (values["LA"] * contrast, lesions.wmh.visible),
         (values["acute_infarct"], lesions.infarct * np.float32(developed)),
+        (values["acute_infarct"], lesions.bleeding.oedema),
         (values["old_infarct"], lesions.old_infarct),
     ):
-        hu += np.minimum(np.float32(value) - hu, 0) * share
+        # infarcts are mottled, and both sorts by the same field
+        level = np.float32(value) + (mottle if share is not lesions.wmh.visible else 0)
+        hu += np.minimum(level - hu, 0) * share
+    hu += np.maximum(np.float32(drawn(model["hu"]["blood"], rng)) - hu, 0) * lesions.bleeding.blood
     return np.asarray(hu, dtype=np.float32)
 
 
@@ -105,13 +111,18 @@ def scan_ct(
     settings: CtSettings,
     rng: np.random.Generator,
     model: dict[str, Any],
+    metal_mm: npt.NDArray[np.float64] | None = None,
 ) -> Image:
-    """Take the CT: int16 HU on the grid. Raises ``InputError`` for an unknown vendor or kernel."""
+    """Take the CT: int16 HU on the grid; ``metal_mm``: where in the head a piece of metal is.
+
+    Raises ``InputError`` for an unknown vendor or kernel.
+    """
     vendor = reconstruction(settings, model)
     data = sample(hu, head.affine, grid, step_mm=model["step_mm"], outside=AIR_HU)
     pixel = float(grid.affine[0, 0])
     _move(data, pixel, rng, model["motion"])
     _add_headrest(data, pixel, rng, model["headrest"])
+    add_metal(data, grid, metal_mm, rng, model["metal"])
     bone = np.clip(data - _BONE_STARTS_HU, 0, 1200) / np.float32(1200)
     data += _hardening(bone, pixel, rng, model)
     data += np.float32(vendor["hu_offset"]) * (data > -200)
@@ -160,15 +171,19 @@ def _add_headrest(data: FloatArray, pixel: float, rng: np.random.Generator, mode
     x, y = ((np.arange(n) - (n - 1) / 2) * pixel for n in data.shape[:2])
     distance = np.abs(np.hypot(x[:, None], y[None, :] + 6) - radius)
     gap = 70.0 * (rng.random() < model["sides_only"])
-    shell = (distance < model["thickness_mm"] / 2) & (y[None, :] < -30) & (np.abs(x[:, None]) >= gap)
-    data[shell] = np.where(data[shell] < -900, np.float32(model["hu"]), data[shell])
+    thickness, hu = rng.uniform(*model["thickness_mm"]), rng.uniform(*model["hu"])
+    if rng.random() < model["double"]:
+        distance = np.minimum(distance, np.abs(distance - 5 * thickness))
+    shell = (distance < thickness / 2) & (y[None, :] < -30) & (np.abs(x[:, None]) >= gap)
+    data[shell] = np.where(data[shell] < -900, np.float32(hu), data[shell])
 
 
 def _hardening(bone: FloatArray, pixel: float, rng: np.random.Generator, model: dict[str, Any]) -> FloatArray:
     """Rise along the skull, and streaks across the base where thick bone stands on both sides."""
     small = bone[::4, ::4]
     reach = model["cupping_reach_mm"] / (4 * pixel)
-    rise = ndimage.gaussian_filter(small, (reach, reach, 0), truncate=3) * np.float32(4 * model["cupping_hu"])
+    rise = ndimage.gaussian_filter(small, (reach, reach, 0), truncate=3)
+    rise *= np.float32(4 * drawn(model["cupping_hu"], rng))
     long, short = 30.0 / (4 * pixel), 5.0 / (4 * pixel)
     thick = ndimage.gaussian_filter(small, (long, short, 0.5), truncate=2)
     streaks = rng.standard_normal((1, *small.shape[1:]), dtype=np.float32)

@@ -9,11 +9,13 @@ from scipy import fft, ndimage
 
 from la_outcomes.imaging.geometry import Image
 from la_outcomes.simulation.anatomy import INTRACRANIAL, Tissue, is_tissue
+from la_outcomes.simulation.distortion import draw_distortion
 from la_outcomes.simulation.fields import (
     FloatArray,
     bounding_box,
     drawn,
     linear_basis,
+    mixed_field,
     separable,
     smooth_field,
 )
@@ -29,6 +31,8 @@ from la_outcomes.simulation.sampling import (
     slice_directions,
 )
 
+_GREY = (Tissue.CORTEX, Tissue.DEEP_GREY, Tissue.CEREBELLAR_CORTEX, Tissue.PALLIDUM)
+
 
 def head_signal(
     head: Head, lesions: Lesions, patient: PatientSpec, rng: np.random.Generator, image: dict[str, Any]
@@ -36,18 +40,32 @@ def head_signal(
     """FLAIR signal of the head's voxels, white matter = 1, before the scanner; ``lesions`` as they show."""
     model = image["flair"]
     spread = 1 + model["signal_sd"] * rng.standard_normal(len(Tissue))
-    table = np.array([model["signal"][tissue.name] for tissue in Tissue]) * spread
+    table = np.array([model["signal"][tissue.name] for tissue in Tissue])
+    grey = list(_GREY)
+    table[grey] = 1 + (table[grey] - 1) * drawn(model["grey_contrast"], rng)
+    table *= spread
     signal = table.astype(np.float32)[head.tissue]
     if not patient.flair.has_skull:
         signal[~is_tissue(head.tissue, INTRACRANIAL)] = 0
-    signal *= 1 + np.float32(model["texture_sd"]) * smooth_field(signal.shape, 8.0, rng)
+    signal *= 1 + mixed_field(signal.shape, model["texture"]["control_mm"], model["texture"]["sd"], rng)
     signal += _flow(head, rng, model["flow"])
     signal = ndimage.gaussian_filter(signal, image["head"]["soft_edge_mm"], truncate=3)
     signal += _ependyma(head, float(model["ependyma"]))
-    signal += (np.float32(drawn(model["wmh"], rng)) - signal) * lesions.wmh.tissue
-    signal += (np.float32(drawn(model["acute_infarct"], rng)) - signal) * lesions.infarct
+    signal += (_wmh_signal(lesions.wmh.tissue, rng, model["wmh"]) - signal) * lesions.wmh.tissue
+    infarct = np.float32(drawn(model["acute_infarct"], rng))
+    signal += (infarct - signal) * (lesions.infarct + lesions.bleeding.oedema)
     signal += (_old_infarct_signal(lesions.old_infarct, model) - signal) * lesions.old_infarct
+    signal += (np.float32(drawn(model["blood"], rng)) - signal) * lesions.bleeding.blood
     return np.asarray(signal, dtype=np.float32)
+
+
+def _wmh_signal(tissue: FloatArray, rng: np.random.Generator, model: dict[str, Any]) -> FloatArray:
+    """Signal inside WMH: rims a little above white matter, confluent lesions brighter towards their core."""
+    core = drawn(model["core"], rng)
+    rim = 1 + (core - 1) * drawn(model["rim_share"], rng)
+    depth = ndimage.gaussian_filter(tissue, model["depth_mm"], truncate=2)
+    rise = np.clip((depth - 0.35) / 0.5, 0, 1)
+    return np.asarray(rim + (core - rim) * rise, dtype=np.float32)
 
 
 def _flow(head: Head, rng: np.random.Generator, model: dict[str, Any]) -> FloatArray:
@@ -87,7 +105,10 @@ def flair_grid(head: Head, settings: FlairSettings, rng: np.random.Generator, mo
     oblique = draw_pose(model, rng)
     affine = oblique @ grid_affine(directions, low - margin)
     shape = (int(count[0] + count[0] % 2), int(count[1] + count[1] % 2), int(count[2]))
-    return Grid(shape, affine, settings.slice_thickness_mm, pose @ np.linalg.inv(oblique))
+    corners = np.array(np.meshgrid(*[(0, n - 1) for n in shape])).reshape(3, 8)
+    places = (affine[:3, :3] @ corners + affine[:3, 3:]) * np.array([[-1.0], [-1.0], [1.0]])
+    distortion = draw_distortion(places.T, rng, model["distortion"])
+    return Grid(shape, affine, settings.slice_thickness_mm, pose @ np.linalg.inv(oblique), distortion)
 
 
 def scan_flair(

@@ -24,6 +24,7 @@ from la_outcomes.simulation.patient import PatientSpec
 
 _COARSE_MM = 4
 _PRIOR_BIT = np.uint8(128)
+_PINEAL_MNI = (0.0, -30.0, 3.0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,16 +57,19 @@ def build_head(
         displacement[..., axis] = (smooth + shift[axis]).T
     warped = _warp(anatomy.tissue | (anatomy.lesion_prior * _PRIOR_BIT), displacement, scale)
     tissue, prior = warped & ~_PRIOR_BIT, warped >= _PRIOR_BIT
-    tissue = _widen_sulci(tissue, _by_age(model["atrophy"], patient.age_years, rng))
-    if rng.random() < model["plexus_probability"]:
-        tissue = _add_plexus(tissue)
-    tissue = add_distractors(tissue, patient.age_years, rng, model["distractors"])
-    brain = _volume(tissue, INTRACRANIAL) - _volume(tissue, (Tissue.CSF, Tissue.VENTRICLE, Tissue.PLEXUS))
+    tissue = _set_sulci(tissue, _by_age(model["atrophy"], patient.age_years, rng))
+    if rng.random() < model["plexus"]["probability"]:
+        tissue = _add_plexus(tissue, rng, model["plexus"])
     mni_affine = np.diag([*scale, 1.0]) @ anatomy.mni_affine
-    return Head(tissue, prior, affine, mni_affine, _volume(tissue, INTRACRANIAL), brain)
+    if rng.random() < model["pineal"]["probability"]:
+        _add_pineal(tissue, np.linalg.inv(affine) @ mni_affine, rng, model["pineal"])
+    tissue = add_distractors(tissue, patient.age_years, rng, model["distractors"])
+    brain = volume_of(tissue, INTRACRANIAL) - volume_of(tissue, (Tissue.CSF, Tissue.VENTRICLE, Tissue.PLEXUS))
+    return Head(tissue, prior, affine, mni_affine, volume_of(tissue, INTRACRANIAL), brain)
 
 
-def _volume(tissue: LabelArray, classes: tuple[Tissue, ...]) -> float:
+def volume_of(tissue: LabelArray, classes: tuple[Tissue, ...]) -> float:
+    """Volume (mL) of some classes of a 1 mm grid."""
     return float(is_tissue(tissue, classes).sum()) / 1000.0
 
 
@@ -81,7 +85,7 @@ def _scale(
     factors = np.exp(model["scale_sd"] * rng.standard_normal(3))
     factors /= np.prod(factors) ** (1 / 3)
     if icv_ml is not None:
-        factors *= (icv_ml / _volume(anatomy.tissue, INTRACRANIAL)) ** (1 / 3)
+        factors *= (icv_ml / volume_of(anatomy.tissue, INTRACRANIAL)) ** (1 / 3)
     return np.asarray(np.clip(factors, 0.8, 1.25))
 
 
@@ -146,21 +150,40 @@ def _warp(
     return np.ascontiguousarray(result.transpose(2, 1, 0))
 
 
-def _widen_sulci(tissue: LabelArray, amount: float) -> LabelArray:
-    """Give the outermost share of the cortex that borders on CSF to CSF: sulci widen as the cortex thins."""
-    if amount <= 0:
+def _set_sulci(tissue: LabelArray, amount: float) -> LabelArray:
+    """Widen sulci (amount > 0: that share of the cortex, next to fluid, becomes fluid) or narrow them (< 0).
+
+    Narrowing gives cortex that share of the fluid outside the ventricles, where most cortex is near.
+    """
+    cortex = is_tissue(tissue, (Tissue.CORTEX, Tissue.CEREBELLAR_CORTEX))
+    fluid = tissue == Tissue.CSF
+    (gives, takes, least) = (cortex, fluid, 0.15) if amount > 0 else (fluid, cortex, 0.30)
+    near = ndimage.gaussian_filter(takes.astype(np.float32), 1.3, truncate=3)
+    if amount == 0 or not gives.any():
         return tissue
-    fluid = ndimage.gaussian_filter((tissue == Tissue.CSF).astype(np.float32), 1.3, truncate=3)
-    cortex = (tissue == Tissue.CORTEX) | (tissue == Tissue.CEREBELLAR_CORTEX)
-    values = fluid[cortex]
-    if values.size == 0:
-        return tissue
-    limit = np.quantile(values, 1 - amount)
-    return np.where(cortex & (fluid > max(float(limit), 0.15)), np.uint8(Tissue.CSF), tissue)
+    limit = max(float(np.quantile(near[gives], 1 - abs(amount))), least)
+    becomes = np.uint8(Tissue.CSF if amount > 0 else Tissue.CORTEX)
+    return np.where(gives & (near > limit), becomes, tissue)
 
 
-def _add_plexus(tissue: LabelArray) -> LabelArray:
-    """Choroid plexus in the trigones: the voxels deepest inside the ventricles' back half."""
+def _add_pineal(
+    tissue: LabelArray, index_of_mni: npt.NDArray[np.float64], rng: np.random.Generator, model: dict[str, Any]
+) -> None:
+    """A pineal gland, of the plexus's density (often calcified), behind the third ventricle."""
+    centre = (index_of_mni @ [*_PINEAL_MNI, 1.0])[:3]
+    smallest, largest = model["radius_mm"]
+    radii = rng.uniform(smallest, largest, size=3)
+    low, high = np.floor(centre - 6).astype(int), np.ceil(centre + 7).astype(int)
+    if (low < 0).any() or (high > tissue.shape).any():
+        return
+    grid = np.indices(high - low) + (low - centre)[:, None, None, None]
+    inside = ((grid / radii[:, None, None, None]) ** 2).sum(0) <= 1
+    part = tissue[tuple(slice(a, b) for a, b in zip(low, high, strict=True))]
+    part[inside & is_tissue(part, INTRACRANIAL)] = Tissue.PLEXUS
+
+
+def _add_plexus(tissue: LabelArray, rng: np.random.Generator, model: dict[str, Any]) -> LabelArray:
+    """Choroid plexus in the trigones: small balls deepest inside the ventricles' back half."""
     ventricle = tissue == Tissue.VENTRICLE
     if not ventricle.any():
         return tissue
@@ -169,6 +192,14 @@ def _add_plexus(tissue: LabelArray) -> LabelArray:
     y = np.arange(inside.shape[1])[None, :, None]
     depth = ndimage.gaussian_filter(inside.astype(np.float32), 2.5, truncate=2)
     chosen = inside & (depth > 0.72) & (np.abs(y - 0.30 * inside.shape[1]) < 7)
+    parts, count = ndimage.label(chosen)
+    chosen = np.zeros_like(chosen)
+    for centre in ndimage.center_of_mass(np.ones_like(parts), parts, range(1, count + 1)):
+        smallest, largest = model["radius_mm"]
+        radii = rng.uniform(smallest, largest, size=3) * [0.8, 1.3, 1.0]
+        axes = [(np.arange(n) - c) / r for n, c, r in zip(inside.shape, centre, radii, strict=True)]
+        square = axes[0][:, None, None] ** 2 + axes[1][None, :, None] ** 2 + axes[2][None, None, :] ** 2
+        chosen |= inside & (square < 1)
     result = tissue.copy()
     result[box][chosen] = Tissue.PLEXUS
     return result

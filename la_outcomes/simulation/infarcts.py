@@ -25,14 +25,29 @@ def draw_infarct(
     ``model`` is ``parameters["image"]["infarct"]``. With a mask its shape and place are kept and its edge
     is moved until the volume is right. Raises ``InputError`` where the mask lies outside the brain.
     """
-    result = np.zeros(head.tissue.shape, dtype=np.float32)
     if volume_ml <= 0:
-        return result
-    brain = is_tissue(head.tissue, PARENCHYMA)
-    score = _carried_score(head, mask_path) if mask_path else _modelled_score(head, volume_ml, rng, model)
-    inside = brain & (score > -60)
-    result[inside] = threshold_for_volume(score[inside], np.ones(int(inside.sum()), np.float32), volume_ml,
-                                          float(model["edge_mm"]))  # fmt: skip
+        return np.zeros(head.tissue.shape, dtype=np.float32)
+    return infarct_of_volume(head, infarct_score(head, volume_ml, mask_path, rng, model), volume_ml, model)
+
+
+def infarct_score(
+    head: Head, volume_ml: float, mask_path: str | None, rng: np.random.Generator, model: dict[str, Any]
+) -> FloatArray:
+    """Signed distance (mm, inside positive) to the edge of an infarct of about this volume.
+
+    Raises ``InputError`` where the mask lies outside the brain.
+    """
+    if mask_path:
+        return _carried_score(head, mask_path)
+    return _modelled_score(head, volume_ml, rng, model)
+
+
+def infarct_of_volume(head: Head, score: FloatArray, volume_ml: float, model: dict[str, Any]) -> FloatArray:
+    """The infarct's soft map: the brain where the score passes the threshold that gives the volume."""
+    result = np.zeros(head.tissue.shape, dtype=np.float32)
+    inside = is_tissue(head.tissue, PARENCHYMA) & (score > -60)
+    weight = np.ones(int(inside.sum()), dtype=np.float32)
+    result[inside] = threshold_for_volume(score[inside], weight, volume_ml, float(model["edge_mm"]))
     return result
 
 

@@ -16,6 +16,7 @@ import numpy.typing as npt
 from scipy import ndimage
 
 from la_outcomes.simulation.anatomy import BoolArray, Tissue
+from la_outcomes.simulation.bleeding import Bleeding
 from la_outcomes.simulation.fields import (
     FloatArray,
     bounding_box,
@@ -50,11 +51,15 @@ class WhiteMatterLesions:
 
 @dataclass(frozen=True, eq=False)
 class Lesions:
-    """WMH, the infarct at hand and an old one: soft maps that share no voxel (shares, sum at most 1)."""
+    """WMH, the infarct at hand, an old one and what has bled: soft maps (shares of a voxel, sum at most 1).
+
+    Blood alone may lie within the infarct at hand.
+    """
 
     wmh: WhiteMatterLesions
     infarct: FloatArray
     old_infarct: FloatArray
+    bleeding: Bleeding
 
     @property
     def infarct_volume_ml(self) -> float:
@@ -68,8 +73,9 @@ class Lesions:
 
     @property
     def any_infarct(self) -> FloatArray:
-        """Both infarcts together: what must not be taken for WMH."""
-        return self.infarct + self.old_infarct
+        """Infarcts, haematoma and its oedema together: what must not be taken for WMH."""
+        infarcts = self.infarct + self.old_infarct
+        return np.maximum(infarcts, self.bleeding.blood) + self.bleeding.oedema
 
 
 def grow_wmh(
@@ -96,6 +102,9 @@ def grow_wmh(
     target = volume_ml * share if visible_ml is None else visible_ml
     tissue[box][inside] = soft
     fields = mixed_field(score.shape, model["visibility"]["control_mm"], model["visibility"]["weight"], rng)
+    fields = _like_both_sides(
+        fields, box[0].start + head.affine[0, 3], float(model["visibility"]["symmetry"])
+    )
     depth = ndimage.gaussian_filter(tissue[box], 2.0, truncate=2)
     ease = (fields + model["visibility"]["core_weight"] * depth)[inside]
     visible[box][inside] = threshold_for_volume(ease, soft, target, float(model["visibility"]["steepness"]))
@@ -122,14 +131,37 @@ def _score(
     score = np.exp(-wall / np.float32(drawn(model["wall_reach_mm"], rng)))
     score *= 1 + np.float32(drawn(model["caps_weight"], rng)) * _near_horns(ventricle, model["caps_reach_mm"])
     patches = model["patches"]
-    score += mixed_field(tissue.shape, patches["control_mm"], patches["weight"], rng)
+    field = mixed_field(tissue.shape, patches["control_mm"], patches["weight"], rng)
+    score += _like_both_sides(field, box[0].start + head.affine[0, 3], float(patches["symmetry"]))
     score += np.float32(drawn(model["deep_weight"], rng)) * _spots(tissue, wall, volume_ml, rng, model)
     cortex = ndimage.gaussian_filter((tissue == Tissue.CORTEX).astype(np.float32), 2.0, truncate=2)
     score -= np.float32(model["subcortical_penalty"]) * np.minimum(cortex, 0.5)
     midline = np.abs(np.arange(box[0].start, box[0].stop) + head.affine[0, 3]) / model["midline_reach_mm"]
     score -= np.float32(model["midline_penalty"]) * np.exp(-(midline[:, None, None] ** 2)).astype(np.float32)
+    score += _by_level(head, box, model)
     prior = ndimage.gaussian_filter(head.lesion_prior[box].astype(np.float32), 1.0, truncate=2)
     return np.asarray(score + np.float32(model["drawn_bonus"]) * prior, dtype=np.float32)
+
+
+def _by_level(head: Head, box: tuple[slice, slice, slice], model: dict[str, Any]) -> FloatArray:
+    """More around and above the bodies of the lateral ventricles, less in the temporal lobes (MNI z, mm)."""
+    levels = np.arange(box[2].start, box[2].stop) + head.affine[2, 3]
+    z = (levels - head.mni_affine[2, 3]) / head.mni_affine[2, 2]
+    above = model["crown_bonus"] * np.exp(-(((z - 26.0) / 16.0) ** 2))
+    below = model["temporal_penalty"] / (1 + np.exp((z + 2.0) / 4.0))
+    return np.asarray((above - below)[None, None, :], dtype=np.float32)
+
+
+def _like_both_sides(field: FloatArray, first_mm: float, share: float) -> FloatArray:
+    """A field whose left and right halves correlate: ``share`` of its variance is common to both.
+
+    ``first_mm``: distance of its first voxel from the midline.
+    """
+    mirrored = np.clip(np.rint(-2 * first_mm).astype(int) - np.arange(field.shape[0]), 0, field.shape[0] - 1)
+    # own = a x + b x', of unit variance and correlation `share` between the sides
+    a = (np.sqrt(1 + share) + np.sqrt(1 - share)) / 2
+    b = (np.sqrt(1 + share) - np.sqrt(1 - share)) / 2
+    return np.asarray(np.float32(a) * field + np.float32(b) * field[mirrored], dtype=np.float32)
 
 
 def _distance_to(mask: BoolArray) -> FloatArray:

@@ -9,15 +9,18 @@ import numpy as np
 
 from la_outcomes.imaging.geometry import Image
 from la_outcomes.simulation.anatomy import Anatomy
+from la_outcomes.simulation.bleeding import draw_bleeding
 from la_outcomes.simulation.ct import ct_grid, head_hu, scan_ct
 from la_outcomes.simulation.fields import FloatArray, stream
 from la_outcomes.simulation.flair import flair_grid, head_signal, scan_flair
 from la_outcomes.simulation.head import Head, build_head
-from la_outcomes.simulation.infarcts import draw_infarct
 from la_outcomes.simulation.lesions import Lesions, grow_wmh
+from la_outcomes.simulation.mass_effect import draw_infarcts
 from la_outcomes.simulation.parameters import Parameters, load_parameters
 from la_outcomes.simulation.patient import PatientSpec
 from la_outcomes.simulation.sampling import Grid, Matrix, sample_share, to_itk
+from la_outcomes.simulation.stacks import StackImage, merge, split
+from la_outcomes.simulation.surgery import operated, place_metal
 
 if TYPE_CHECKING:
     import SimpleITK as sitk
@@ -43,23 +46,27 @@ class DrawnPatient:
 
 @dataclass(frozen=True, eq=False)
 class CtScan:
-    """A CT (int16 HU), its soft truth maps (0..1) on its grid, and its pose (scanner to head, RAS mm)."""
+    """A CT (int16 HU), its soft truth maps (0..1) on its grid, and its pose (scanner to head, RAS mm).
+
+    ``stacks``: the slices as they were taken, before uneven ones were brought to an even grid.
+    """
 
     image: Image
     visible: Image
     tissue: Image
     infarct: Image
     pose: Matrix
+    stacks: tuple[StackImage, ...]
 
 
 @dataclass(frozen=True, eq=False)
 class FlairScan:
-    """A FLAIR (int16), its soft truth maps (0..1) on its grid, and its pose (scanner to head, RAS mm)."""
+    """A FLAIR (int16), its soft truth maps (0..1) on its grid, and the grid with pose and distortion."""
 
     image: Image
     wmh: Image
     infarct: Image
-    pose: Matrix
+    grid: Grid
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,7 +77,8 @@ class SimulatedPair:
     ``infarct_ct`` on the CT's grid, ``wmh_flair``, ``infarct_flair`` on the FLAIR's; the infarct maps hold
     old infarcts too. Volumes in mL are
     those of the drawn head at 1 mm, which the maps repeat up to sampling. ``ct_to_flair``: CT points (LPS
-    mm) to FLAIR points, exact. ``head`` and the 4x4 poses (scanner RAS mm to head RAS mm) are for tests.
+    mm) to FLAIR points, exact: rigid, then the FLAIR's distortion. ``head``, the 4x4 pose (scanner RAS mm to
+    head RAS mm) and the FLAIR's grid are for tests.
     """
 
     ct: Image
@@ -87,7 +95,7 @@ class SimulatedPair:
     old_infarct_volume_ml: float
     head: Head
     ct_pose: Matrix
-    flair_pose: Matrix
+    flair_grid: Grid
 
     @property
     def icv_ml(self) -> float:
@@ -129,7 +137,7 @@ def simulate_pair(
         visible_la_volume_ml=drawn.lesions.wmh.visible_volume_ml,
         infarct_volume_ml=drawn.lesions.infarct_volume_ml,
         old_infarct_volume_ml=drawn.lesions.old_infarct_volume_ml,
-        head=drawn.head, ct_pose=ct.pose, flair_pose=flair.pose,
+        head=drawn.head, ct_pose=ct.pose, flair_grid=flair.grid,
     )  # fmt: skip
 
 
@@ -140,26 +148,34 @@ def draw_patient(anatomy: Anatomy, patient: PatientSpec, seed: int, image: dict[
         return stream(seed, patient.patient_id, name)
 
     head = build_head(anatomy, patient, part("head"), image["head"])
-    model = image["infarct"]
-    infarct = draw_infarct(head, patient.infarct_volume_ml, patient.infarct_mask, part("infarct"), model)
-    old = draw_infarct(head, patient.old_infarct_volume_ml, None, part("old infarct"), model)
-    old *= 1 - infarct
-    lost = infarct + old
+    head, infarcts = draw_infarcts(head, patient, (part("infarct"), part("old infarct")), image["infarct"])
+    bleeding = draw_bleeding(head, infarcts, patient, part("bleeding"), image)
+    lost = np.maximum(infarcts.acute + infarcts.old, bleeding.blood) + bleeding.oedema
     wmh = grow_wmh(head, patient.tissue_volume_ml, patient.visible_volume_ml, lost, part("wmh"), image)
-    return DrawnPatient(patient, seed, head, Lesions(wmh, infarct, old))
+    lesions = Lesions(wmh, infarcts.acute, infarcts.old, bleeding)
+    return DrawnPatient(patient, seed, operated(head, part("surgery"), image["head"]["craniotomy"]), lesions)
 
 
-def take_ct(drawn: DrawnPatient, image: dict[str, Any]) -> CtScan:
-    """The CT of a drawn patient as ``patient.ct`` asks."""
+def take_ct(drawn: DrawnPatient, image: dict[str, Any], repeat: int = 0) -> CtScan:
+    """The CT of a drawn patient as ``patient.ct`` asks; ``repeat`` > 0 is the same head taken once more."""
     patient, head, model = drawn.patient, drawn.head, image["ct"]
     lesions = drawn.seen(infarct=patient.infarct_on_ct)
-    grid = ct_grid(head, patient.ct, drawn.stream("ct position"), model)
+    again = f" {repeat}" if repeat else ""
+    grid = ct_grid(head, patient.ct, drawn.stream("ct position" + again), model)
     hu = head_hu(head, lesions, patient, drawn.stream("ct tissue"), image)
-    scan = scan_ct(hu, head, grid, patient.ct, drawn.stream("ct scan"), model)
-    step = float(model["step_mm"])
+    metal = place_metal(head, drawn.stream("metal"), model["metal"])
+    rng, step = drawn.stream("ct scan" + again), float(model["step_mm"])
+    grids = split(grid, patient.ct.lower_slice_thickness_mm)
+    taken = []
+    for part in grids:
+        asked = replace(patient.ct, slice_thickness_mm=part.thickness_mm)
+        taken.append(StackImage(scan_ct(hu, head, part, asked, rng, model, metal), part.thickness_mm))
     maps = (lesions.wmh.visible, lesions.wmh.tissue, lesions.any_infarct)
-    visible, tissue, lost = (_seen(values, head, grid, step) for values in maps)
-    return CtScan(scan, visible, tissue, lost, grid.pose)
+    visible, tissue, lost = (
+        merge([StackImage(_seen(values, head, part, step), part.thickness_mm) for part in grids])
+        for values in maps
+    )
+    return CtScan(merge(taken), visible, tissue, lost, grid.pose, tuple(taken))
 
 
 def take_flair(drawn: DrawnPatient, image: dict[str, Any]) -> FlairScan:
@@ -171,7 +187,7 @@ def take_flair(drawn: DrawnPatient, image: dict[str, Any]) -> FlairScan:
     scan = scan_flair(signal, head, grid, drawn.stream("flair scan"), model)
     step = float(model["step_mm"])
     wmh, lost = (_seen(values, head, grid, step) for values in (lesions.wmh.tissue, lesions.any_infarct))
-    return FlairScan(scan, wmh, lost, grid.pose)
+    return FlairScan(scan, wmh, lost, grid)
 
 
 def _seen(values: FloatArray, head: Head, grid: Grid, step_mm: float) -> Image:
@@ -182,4 +198,6 @@ def ct_to_flair(ct: CtScan, flair: FlairScan) -> sitk.CompositeTransform:
     """Exact transform from points of the CT (LPS mm) to points of the FLAIR."""
     import SimpleITK as sitk
 
-    return sitk.CompositeTransform([to_itk(np.linalg.inv(flair.pose) @ ct.pose)])
+    place = to_itk(np.linalg.inv(flair.grid.pose) @ ct.pose)
+    distortion = flair.grid.distortion
+    return sitk.CompositeTransform([place] if distortion is None else [distortion.appears(), place])

@@ -9,7 +9,11 @@ from la_outcomes.errors import InputError
 
 @dataclass(frozen=True)
 class CtSettings:
-    """How the CT is taken. Lengths in mm; positive tilt leans the slices' front end upwards."""
+    """How the CT is taken. Lengths in mm; positive tilt leans the slices' front end upwards.
+
+    ``lower_slice_thickness_mm``: contiguous slices through the base of the skull are this thick (None: as
+    the others); the volume is then brought to an even grid as ``convert`` does it.
+    """
 
     manufacturer: str = "GE"
     kernel: str = "STANDARD"
@@ -18,6 +22,7 @@ class CtSettings:
     slice_spacing_mm: float = 5.0
     pixel_spacing_mm: float = 0.45
     gantry_tilt_deg: float = 0.0
+    lower_slice_thickness_mm: float | None = None
 
 
 @dataclass(frozen=True)

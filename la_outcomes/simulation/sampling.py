@@ -6,7 +6,7 @@ module points are RAS; the transforms handed out are SimpleITK's, between LPS po
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from la_outcomes.imaging.geometry import Image, resample_to
 from la_outcomes.simulation.anatomy import BoolArray
+from la_outcomes.simulation.distortion import Distortion
 from la_outcomes.simulation.fields import FloatArray
 
 if TYPE_CHECKING:
@@ -26,12 +27,23 @@ _FINEST_SAMPLING_MM = 0.8
 
 @dataclass(frozen=True, eq=False)
 class Grid:
-    """Voxel grid of a scan in scanner space, its slice thickness, and the pose scanner -> head (4x4, RAS)."""
+    """Voxel grid of a scan in scanner space, its slice thickness, and the pose scanner -> head (4x4, RAS).
+
+    ``distortion``: what the scanner does to places (None: nothing).
+    """
 
     shape: tuple[int, int, int]
     affine: Matrix
     thickness_mm: float
     pose: Matrix
+    distortion: Distortion | None = None
+
+    def to_head(self) -> sitk.Transform:
+        """Point of the scan (LPS mm) to the point of the head (LPS mm) that is seen there."""
+        import SimpleITK as sitk
+
+        pose = to_itk(self.pose)
+        return pose if self.distortion is None else sitk.CompositeTransform([pose, self.distortion.undone()])
 
 
 def draw_pose(model: dict[str, Any], rng: np.random.Generator) -> Matrix:
@@ -109,7 +121,7 @@ def sample(
         affine,
         interpolator="linear",
         outside=outside,
-        transform=to_itk(grid.pose),
+        transform=grid.to_head(),
     ).data.T
     last = (shape[2] - 1) * per_slice + 1
     total = sum(weight * fine[o : o + last : per_slice] for o, weight in enumerate(weights))
@@ -143,7 +155,9 @@ def sample_share(values: FloatArray, head_affine: Matrix, grid: Grid, *, step_mm
     corners = np.array(np.meshgrid(*spans)).reshape(3, 8).astype(float)
     to_index = np.linalg.inv(grid.affine) @ np.linalg.inv(grid.pose) @ head_affine
     index = to_index[:3, :3] @ corners + to_index[:3, 3:]
+    moved_mm = 0.0 if grid.distortion is None else float(np.abs(grid.distortion.shift).max())
     margin = np.array([4.0, 4.0, 1.0 + grid.thickness_mm / np.linalg.norm(grid.affine[:3, 2])])
+    margin += moved_mm / np.linalg.norm(grid.affine[:3, :3], axis=0)
     low = np.maximum(np.floor(index.min(1) - margin).astype(int) // 2 * 2, 0)
     high = np.minimum(np.ceil((index.max(1) + margin) / 2).astype(int) * 2, grid.shape)
     if (high <= low).any():
@@ -151,7 +165,8 @@ def sample_share(values: FloatArray, head_affine: Matrix, grid: Grid, *, step_mm
     affine = grid.affine.copy()
     affine[:3, 3] += affine[:3, :3] @ low
     size = high - low
-    part = Grid((int(size[0]), int(size[1]), int(size[2])), affine, grid.thickness_mm, grid.pose)
+    shape = (int(size[0]), int(size[1]), int(size[2]))
+    part = replace(grid, shape=shape, affine=affine)
     box = tuple(slice(int(a), int(b)) for a, b in zip(low, high, strict=True))
     result[box] = sample(values, head_affine, part, step_mm=step_mm, outside=0.0)
     return result

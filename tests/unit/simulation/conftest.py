@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 
 from la_outcomes.simulation.anatomy import TEMPLATE, Anatomy, Tissue, load_anatomy
+from la_outcomes.simulation.fields import stream
+from la_outcomes.simulation.head import Head, build_head
 from la_outcomes.simulation.pair import SimulatedPair, simulate_pair
 from la_outcomes.simulation.parameters import Parameters, load_parameters
 from la_outcomes.simulation.patient import CtSettings, FlairSettings, PatientSpec
@@ -65,6 +67,12 @@ def small_patient() -> PatientSpec:
 def small_pair(phantom: Anatomy, small_patient: PatientSpec, image_parameters: Parameters) -> SimulatedPair:
     """The phantom's scans."""
     return simulate_pair(phantom, small_patient, 3, image_parameters)
+
+
+@pytest.fixture(scope="session")
+def small_head(phantom: Anatomy) -> Head:
+    """A patient's head, drawn from the phantom."""
+    return build_head(phantom, PatientSpec(), stream(1, "head"), load_parameters()["image"]["head"])
 
 
 @pytest.fixture(scope="session")

@@ -49,13 +49,15 @@ def test_the_tables_of_work_can_be_read_and_name_existing_files(folder: Path) ->
 def test_the_truth_in_the_shard_is_what_the_masks_hold(folder: Path) -> None:
     for patient_id, truth in _truth(folder).iterrows():
         images = folder / "images" / str(patient_id)
-        for name, column in (
-            ("truth_tissue_ct", "tissue_volume_ml"),
-            ("truth_visible_ct", "visible_la_volume_ml"),
-            ("truth_wmh_flair", "tissue_volume_ml"),
+        for name, column, tolerance in (
+            ("truth_tissue_ct", "tissue_volume_ml", 0.02),
+            ("truth_visible_ct", "visible_la_volume_ml", 0.02),
+            ("truth_wmh_flair", "tissue_volume_ml", 0.05),  # the FLAIR's distortion stretches
         ):
             image = read_image(images / f"{name}.nii.gz")
-            assert volume_ml(image.data, image.affine) == pytest.approx(truth[column], rel=0.02, abs=0.01)
+            assert volume_ml(image.data, image.affine) == pytest.approx(
+                truth[column], rel=tolerance, abs=0.01
+            )
 
 
 def test_the_drawn_volumes_are_those_of_the_clinical_simulation(folder: Path, tmp_path: Path) -> None:

@@ -13,9 +13,12 @@ from la_outcomes.simulation.head import Head, build_head
 from la_outcomes.simulation.parameters import load_parameters
 from la_outcomes.simulation.patient import PatientSpec
 
+_NEVER = {"probability": 0.0}
+
 
 def _head(phantom: Anatomy, icv_ml: float | None = None, **changes: Any) -> Head:
-    model = load_parameters({"image": {"head": {"plexus_probability": 0.0, **changes}}})["image"]["head"]
+    asked = {"plexus": _NEVER, "pineal": _NEVER, **changes}
+    model = load_parameters({"image": {"head": asked}})["image"]["head"]
     return build_head(phantom, PatientSpec(icv_ml=icv_ml), stream(1, "head"), model)
 
 
@@ -63,8 +66,21 @@ def test_the_map_s_own_lesions_move_with_the_head(phantom: Anatomy) -> None:
 
 
 def test_plexus_lies_in_the_ventricles(phantom: Anatomy) -> None:
-    model = load_parameters({"image": {"head": {"plexus_probability": 1.0}}})["image"]["head"]
-    with_plexus = build_head(phantom, PatientSpec(), stream(1, "head"), model).tissue == Tissue.PLEXUS
+    with_plexus = _head(phantom, plexus={"probability": 1.0}).tissue == Tissue.PLEXUS
     without = _head(phantom).tissue
     assert with_plexus.sum() > 20
     assert (without[with_plexus] == Tissue.VENTRICLE).all()
+
+
+def test_a_pineal_gland_lies_at_the_midline(phantom: Anatomy) -> None:
+    head = _head(phantom, pineal={"probability": 1.0})
+    where = np.argwhere(head.tissue == Tissue.PLEXUS) + head.affine[:3, 3]
+    assert 10 < len(where) < 250
+    assert abs(where[:, 0].mean()) < 2
+
+
+def test_narrow_sulci_give_fluid_to_the_cortex(phantom: Anatomy) -> None:
+    asis, narrow = (_head(phantom, atrophy=_fixed(amount)) for amount in (0.0, -0.2))
+    gained = (asis.tissue == Tissue.CSF) & (narrow.tissue == Tissue.CORTEX)
+    assert gained.sum() == pytest.approx(0.2 * (asis.tissue == Tissue.CSF).sum(), rel=0.25)
+    assert narrow.brain_volume_ml > asis.brain_volume_ml

@@ -25,14 +25,15 @@ def test_volumes_recomputed_from_the_masks_equal_the_truth(
     assert small_pair.tissue_volume_ml == pytest.approx(small_patient.tissue_volume_ml, rel=1e-3)
     assert small_pair.visible_la_volume_ml == pytest.approx(8.0, rel=2e-3)
     assert small_pair.infarct_volume_ml == pytest.approx(6.0, rel=1e-3)
-    for image, truth in (
-        (small_pair.tissue_ct, small_pair.tissue_volume_ml),
-        (small_pair.wmh_flair, small_pair.tissue_volume_ml),
-        (small_pair.visible_ct, small_pair.visible_la_volume_ml),
-        (small_pair.infarct_ct, small_pair.infarct_volume_ml),
-        (small_pair.infarct_flair, small_pair.infarct_volume_ml),
+    for image, truth, tolerance in (
+        (small_pair.tissue_ct, small_pair.tissue_volume_ml, 0.01),
+        (small_pair.visible_ct, small_pair.visible_la_volume_ml, 0.01),
+        (small_pair.infarct_ct, small_pair.infarct_volume_ml, 0.01),
+        # the FLAIR's distortion stretches what it shows
+        (small_pair.wmh_flair, small_pair.tissue_volume_ml, 0.05),
+        (small_pair.infarct_flair, small_pair.infarct_volume_ml, 0.05),
     ):
-        assert volume_ml(image.data, image.affine) == pytest.approx(truth, rel=0.01)
+        assert volume_ml(image.data, image.affine) == pytest.approx(truth, rel=tolerance)
 
 
 def test_truth_lies_on_the_grid_of_its_scan(small_pair: SimulatedPair) -> None:
@@ -47,11 +48,11 @@ def test_truth_lies_on_the_grid_of_its_scan(small_pair: SimulatedPair) -> None:
 
 def test_the_transform_maps_landmarks_of_the_head(small_pair: SimulatedPair) -> None:
     for landmark in ([0, 0, 0], [20, -14, 9], [-30, 22, 25]):
-        ct, flair = (
-            (np.linalg.inv(pose) @ [*landmark, 1])[:3] for pose in (small_pair.ct_pose, small_pair.flair_pose)
-        )
-        mapped = np.array(small_pair.ct_to_flair.TransformPoint((ct * LPS).tolist())) * LPS
-        assert np.linalg.norm(mapped - flair) < 0.1
+        ct = (np.linalg.inv(small_pair.ct_pose) @ [*landmark, 1])[:3]
+        mapped = small_pair.ct_to_flair.TransformPoint((ct * LPS).tolist())
+        # what the FLAIR shows there, by the way in which it was sampled
+        shown = np.array(small_pair.flair_grid.to_head().TransformPoint(mapped)) * LPS
+        assert np.linalg.norm(shown - landmark) < 0.1
 
 
 def _centre(image: Image) -> np.ndarray:
