@@ -12,6 +12,7 @@ from math import atanh, sqrt, tanh
 from typing import Literal
 
 import numpy as np
+import pandas as pd
 from numpy.typing import ArrayLike
 from scipy import stats
 
@@ -30,6 +31,7 @@ from la_outcomes.analysis.results import (
     Interval,
     Missing,
     Result,
+    columns_of,
     complete,
     complete_pair,
     normal_quantile,
@@ -89,7 +91,14 @@ class Concordance(Result):
     level: float
 
 
-def lins_ccc(x: ArrayLike, y: ArrayLike, *, level: float = 0.95, missing: Missing = "raise") -> Concordance:
+def lins_ccc(
+    x: ArrayLike,
+    y: ArrayLike,
+    *,
+    frame: pd.DataFrame | None = None,
+    level: float = 0.95,
+    missing: Missing = "raise",
+) -> Concordance:
     """Lin's concordance correlation coefficient: how near pairs lie to the line y = x.
 
     ``ccc = 2 s_xy / (s_x^2 + s_y^2 + (mean(x) - mean(y))^2)`` with variances over n. The variance of its
@@ -98,7 +107,8 @@ def lins_ccc(x: ArrayLike, y: ArrayLike, *, level: float = 0.95, missing: Missin
 
     Parameters
     ----------
-    x, y : n measurements of the same patients, in the same unit, matched by position.
+    x, y : n measurements of the same patients, in the same unit, matched by position; or names of columns
+        of ``frame``.
     level : confidence level.
     missing : "raise", or "drop" pairs with a missing value and count them.
 
@@ -117,6 +127,7 @@ def lins_ccc(x: ArrayLike, y: ArrayLike, *, level: float = 0.95, missing: Missin
     Lin LI. Biometrics 1989;45:255-268, p. 257-258; correction: Biometrics 2000;56:324-325.
     """
     z = normal_quantile(level)
+    x, y = columns_of(frame, x, y)
     first, second, n_missing = complete_pair(x, y, missing, 3)
     r, scale, location = _shape(first, second)
     accuracy = 2 / (scale + 1 / scale + location**2)
@@ -210,12 +221,14 @@ def bland_altman(
     scale: Literal["raw", "log"] = "raw",
     offset: float = 0.0,
     *,
+    frame: pd.DataFrame | None = None,
     multiplier: float = 1.96,
     level: float = 0.95,
     missing: Missing = "raise",
 ) -> BlandAltman:
     """Bias and limits of agreement of x - y, or of ln(x + offset) - ln(y + offset).
 
+    ``x`` and ``y`` are n measurements of the same patients, or names of columns of ``frame``.
     Limits are ``mean(d) -/+ multiplier * sd(d)`` (R `blandr::blandr.statistics`). Use ``scale="log"`` where
     errors grow with size, as volumes' do: after exp() the limits are ratios x / y; ``offset`` has the
     unit of x. Bland and Altman (1986) printed ``multiplier=2``. About 95 % of future differences fall
@@ -238,6 +251,7 @@ def bland_altman(
     error of a limit). Carkeet A. Optom Vis Sci 2015;92:e71-e80 (exact intervals).
     """
     require_level(level)
+    x, y = columns_of(frame, x, y)
     d, mean, n_missing = _differences(x, y, scale, offset, missing)
     bias, sd, n = float(d.mean()), float(d.std(ddof=1)), len(d)
     low, high = bias - multiplier * sd, bias + multiplier * sd
@@ -285,16 +299,19 @@ def _differences(
     require_choice(scale, ("raw", "log"), "scale")
     first, second, n_missing = _same_patients(x, y, missing, 3)
     if scale == "log":
-        first, second = (_logarithm(values, offset) for values in (first, second))
+        names = variable_name(x, "x"), variable_name(y, "y")
+        first, second = (
+            _logarithm(values, offset, name) for values, name in zip((first, second), names, strict=True)
+        )
     require_spread(first - second, "the difference x - y")
     return first - second, (first + second) / 2, n_missing
 
 
-def _logarithm(values: FloatArray, offset: float) -> FloatArray:
+def _logarithm(values: FloatArray, offset: float, name: str) -> FloatArray:
     if values.min() + offset <= 0:
         raise StatisticsError(
-            f"the logarithm of {values.min() + offset:g} is not defined",
-            where="offset",
+            f"{name} holds {values.min():g}, and ln({values.min() + offset:g}) is not defined",
+            where=name,
             hint="a volume of 0 needs an offset above 0; a negative volume is an error of the data",
         )
     return np.log(values + offset)
@@ -328,7 +345,12 @@ class Repeatability(Result):
 
 
 def repeatability(
-    first: ArrayLike, second: ArrayLike, *, multiplier: float = 1.96, missing: Missing = "raise"
+    first: ArrayLike,
+    second: ArrayLike,
+    *,
+    frame: pd.DataFrame | None = None,
+    multiplier: float = 1.96,
+    missing: Missing = "raise",
 ) -> Repeatability:
     """Within-patient standard deviation and repeatability coefficient of two passes by one method.
 
@@ -344,6 +366,7 @@ def repeatability(
     ----------
     Bland JM, Altman DG. Lancet 1986;327:307-310, p. 309.
     """
+    first, second = columns_of(frame, first, second)
     one, two, n_missing = _same_patients(first, second, missing, 2)
     within = float(np.sqrt(np.mean((one - two) ** 2) / 2))
     if within == 0:

@@ -94,7 +94,9 @@ def bootstrap(
     groups = _cluster_rows(cluster, len(data))
     estimate = _value(statistic, data, vectorized)
     if not np.isfinite(estimate):
-        raise StatisticsError("the statistic is not defined for these data", where="statistic")
+        raise StatisticsError(
+            "the statistic is not defined for these data", where="statistic", hint="try it on the data alone"
+        )
     draws = bootstrap_draws(data, statistic, n_boot=n_boot, seed=seed, cluster=cluster, vectorized=vectorized)
     if method == "percentile":
         low, high = percentile_interval(draws, level)

@@ -41,9 +41,15 @@ def brant_test(model: CumulativeModel) -> pd.DataFrame:
     """
     p, n_cuts = model.design.matrix.shape[1], model.fit.n_thresholds
     if n_cuts < 2:
-        raise StatisticsError("two levels have one cut-point: nothing to compare", where=model.rows.outcome)
+        raise StatisticsError(
+            "two levels have one cut-point: nothing to compare",
+            where=model.rows.outcome,
+            hint="the test needs at least three levels",
+        )
     if p == 0:
-        raise StatisticsError("the model has no terms", where=model.rows.outcome)
+        raise StatisticsError(
+            "the model has no terms", where=model.rows.outcome, hint="fit one term at least"
+        )
     fits = _cutpoint_fits(model, 0.0)
     slopes = np.array([fit.beta for fit in fits])
     covariance = _joint_covariance(model, fits)

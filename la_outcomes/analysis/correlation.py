@@ -8,6 +8,7 @@ from math import atanh, exp, sqrt, tanh
 from typing import Literal
 
 import numpy as np
+import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
@@ -31,6 +32,7 @@ from la_outcomes.analysis.results import (
     Interval,
     Missing,
     Result,
+    columns_of,
     complete_pair,
     normal_quantile,
     require_choice,
@@ -91,6 +93,7 @@ def correlate(
     y: ArrayLike,
     method: Method = "pearson",
     *,
+    frame: pd.DataFrame | None = None,
     ci_method: IntervalMethod | None = None,
     level: float = 0.95,
     missing: Missing = "raise",
@@ -104,7 +107,7 @@ def correlate(
 
     Parameters
     ----------
-    x, y : n values of the same patients, matched by position.
+    x, y : n values of the same patients, matched by position; or names of columns of ``frame``.
     method : "pearson", "spearman" or "kendall" (tau-b).
     ci_method : another interval for Spearman; None takes the default.
     level, missing : confidence level; "raise", or "drop" pairs with a missing value and count them.
@@ -128,6 +131,7 @@ def correlate(
     interval = ci_method or _INTERVALS[method][0]
     require_choice(interval, _INTERVALS[method], "ci_method")
     z = normal_quantile(level)
+    x, y = columns_of(frame, x, y)
     first, second, n_missing = complete_pair(x, y, missing, 5 if method == "kendall" else 4)
     estimate, p, p_method = _estimate(first, second, method)
     low, high = _interval(estimate, z * _standard_error(estimate, len(first), method, interval))

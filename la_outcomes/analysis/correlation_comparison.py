@@ -194,7 +194,7 @@ def _check(n: int, **correlations: float) -> None:
                 f"{name} = {r} is not between -1 and 1", where=name, hint="perfect correlations have no test"
             )
     if n < 4:
-        raise StatisticsError(f"{n} patients, at least 4 are needed", where="n")
+        raise StatisticsError(f"{n} patients, at least 4 are needed", where="n", hint="pool groups")
 
 
 def _warn_if_impossible(matrix: list[list[float]]) -> None:

@@ -20,10 +20,12 @@ from la_outcomes.analysis.results import (
     Interval,
     Missing,
     Result,
+    columns_of,
     complete_rows,
     normal_quantile,
     require_rows,
     to_floats,
+    variable_name,
 )
 from la_outcomes.errors import StatisticsError
 
@@ -80,7 +82,9 @@ def homogeneity(r: ArrayLike, n: ArrayLike, *, level: float = 0.95) -> Homogenei
     require_rows(len(correlations), 2, "groups")
     if not (np.abs(correlations) < 1).all() or not (sizes >= 4).all():
         raise StatisticsError(
-            "every correlation must lie in (-1, 1) and rest on at least 4 patients", where="r, n"
+            "every correlation must lie in (-1, 1) and rest on at least 4 patients",
+            where="r, n",
+            hint="leave groups out that are perfect, missing or smaller",
         )
     weights = sizes - 3
     q, mean = _cochran_q(np.arctanh(correlations), weights)
@@ -136,6 +140,7 @@ def ccc_homogeneity(
     y: ArrayLike,
     groups: ArrayLike,
     *,
+    frame: pd.DataFrame | None = None,
     n_boot: int = 2000,
     seed: int = 0,
     level: float = 0.95,
@@ -152,7 +157,8 @@ def ccc_homogeneity(
 
     Parameters
     ----------
-    x, y, groups : n measurements and the group of each patient, matched by position.
+    x, y, groups : n measurements and the group of each patient, matched by position; or names of columns of
+        ``frame``.
     n_boot, seed : resamples in each group and their seed.
     level, missing : of the intervals; "raise", or "drop" rows with a missing value and count them.
 
@@ -161,11 +167,16 @@ def ccc_homogeneity(
     StatisticsError
         Fewer than two groups, a group of fewer than 4 patients or without spread, or perfect agreement.
 
+    Notes
+    -----
+    No R function does this; R `epiR::epi.ccc` gives each group's coefficient.
+
     References
     ----------
     Efron B, Tibshirani RJ. An Introduction to the Bootstrap. 1993, p. 220-236 (tests). Lin LI. Biometrics
     1989;45:255-268.
     """
+    x, y, groups = columns_of(frame, x, y, groups)
     parts, n_missing = _pairs_by_group(x, y, groups, missing)
     table = pd.DataFrame([_describe(label, pairs, level) for label, pairs in parts.items()])
     seeds = np.random.SeedSequence(seed).generate_state(len(parts))
@@ -195,13 +206,13 @@ def _pairs_by_group(
     x: ArrayLike, y: ArrayLike, groups: ArrayLike, missing: Missing
 ) -> tuple[dict[object, FloatArray], int]:
     """Pairs (n, 2) of each group, and how many rows were dropped."""
-    columns = [to_floats(x, "x"), to_floats(y, "y"), np.asarray(groups, dtype=object)]
+    names = [variable_name(x, "x"), variable_name(y, "y"), "groups"]
+    columns = [to_floats(x, names[0]), to_floats(y, names[1]), np.asarray(groups, dtype=object)]
     if len({len(column) for column in columns}) > 1:
         raise StatisticsError("x, y and groups differ in length", where="groups", hint="one label a row")
-    frame = pd.DataFrame(dict(zip(("x", "y", "group"), columns, strict=True)))
-    frame, n_missing = complete_rows(frame, list(frame.columns), missing)
+    rows, n_missing = complete_rows(pd.DataFrame(dict(zip(names, columns, strict=True))), names, missing)
     parts: dict[object, FloatArray] = {
-        label: part[["x", "y"]].to_numpy() for label, part in frame.groupby("group", observed=True)
+        label: part[names[:2]].to_numpy(float) for label, part in rows.groupby("groups", observed=True)
     }
     require_rows(len(parts), 2, "groups")
     return parts, n_missing

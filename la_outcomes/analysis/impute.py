@@ -109,9 +109,9 @@ def impute(
     """Complete ``frame`` ``m`` times.
 
     All columns take part, so give the outcome and auxiliary variables along with the analysis variables, and
-    nothing else: leaving the outcome out biases its association towards 0 (Moons et al. 2006). Comparable to
-    R ``mice::mice`` with pmm, logreg and polr; unlike mice's polr the ordinal draws include the uncertainty
-    of the parameters.
+    nothing else: leaving the outcome out biases its association towards 0 (Moons et al. 2006, J Clin
+    Epidemiol 59:1092-1101). Comparable to R ``mice::mice`` with pmm, logreg and polr; unlike mice's polr the
+    ordinal draws include the uncertainty of the parameters.
 
     Parameters
     ----------
@@ -130,7 +130,11 @@ def impute(
         more than two levels that is incomplete; fewer observed values than predictors; m below 2.
     """
     if m < 2 or iterations < 1 or donors < 1:
-        raise StatisticsError("m must be at least 2, iterations and donors at least 1", where="impute")
+        raise StatisticsError(
+            "m must be at least 2, iterations and donors at least 1",
+            where="m, iterations, donors",
+            hint="m = 20 and 10 iterations are usual",
+        )
     chosen = dict(methods or {})
     columns = {
         str(name): _column(frame[name], chosen.pop(str(name), None))
@@ -139,7 +143,11 @@ def impute(
     }
     if chosen or set(exclude) - set(frame.columns):
         unknown = [*chosen, *(set(exclude) - set(frame.columns))]
-        raise StatisticsError(f"there is no column {unknown[0]!r} to impute or exclude", where=unknown[0])
+        raise StatisticsError(
+            f"there is no column {unknown[0]!r} to impute or exclude",
+            where=unknown[0],
+            hint="check its name",
+        )
     order = sorted(
         (c for c in columns.values() if c.missing.any()), key=lambda column: int(column.missing.sum())
     )

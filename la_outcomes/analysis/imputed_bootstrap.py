@@ -69,7 +69,7 @@ def bootstrap_imputed(
     jobs: int = 1,
 ) -> BootstrappedImputations:
     """Resample the patients of each fixed imputation and pool: "MI Boot" of Schomaker and Heumann 2018
-    (Stat Med 37:2252).
+    (Stat Med 37:2252-2266). Comparable to R `boot::boot` on each completed data set, then ``pool.scalar``.
 
     Use it where a model's standard error is in doubt. Imputations stay fixed, so it takes them to be right.
 
@@ -85,7 +85,7 @@ def bootstrap_imputed(
         More than a tenth of the resamples have no estimate; frequency weights; fewer than 2 replicates.
     """
     if replicates < 2:
-        raise StatisticsError("at least 2 replicates are needed", where="replicates")
+        raise StatisticsError("at least 2 replicates are needed", where="replicates", hint="1000")
     n = len(fitted.fits[0].model.rows.frame)
     if any((fit.model.rows.weights != 1).any() for fit in fitted.fits):
         raise StatisticsError(
@@ -93,7 +93,7 @@ def bootstrap_imputed(
         )
     groups = None if cluster is None else pd.factorize(np.asarray(cluster))[0]
     if groups is not None and len(groups) != n:
-        raise StatisticsError(f"{len(groups)} clusters for {n} rows", where="cluster")
+        raise StatisticsError(f"{len(groups)} clusters for {n} rows", where="cluster", hint="one label a row")
     seeds = np.random.default_rng(seed).spawn(len(fitted.fits))
     work = partial(_resampled_estimates, replicates=replicates, groups=groups)
     draws = _mapped(work, list(zip(fitted.fits, seeds, strict=True)), jobs)
@@ -137,7 +137,9 @@ def bootstrap_then_impute(
         More than a tenth of the resamples have no estimate; fewer than 2 replicates or imputations.
     """
     if replicates < 2 or m < 2:
-        raise StatisticsError("at least 2 replicates and 2 imputations are needed", where="replicates")
+        raise StatisticsError(
+            "at least 2 replicates and 2 imputations are needed", where="replicates, m", hint="200 and 2"
+        )
     rng = np.random.default_rng(seed)
     groups = None if cluster is None else pd.factorize(frame[cluster])[0]
     terms: list[str] = []

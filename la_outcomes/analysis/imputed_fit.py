@@ -66,6 +66,10 @@ def fit_imputed(
     cluster : column(s) or one label a row; then each fit's covariance becomes ``covariance``: ``cluster``
         (vcovCL HC1), ``CR0``, ``CR1``, or ``CR2`` where the model has it.
 
+    The estimates equal R ``mice::pool``; in R the covariances of ``sandwich::vcovCL`` cannot be handed to it
+    (``pool.scalar`` takes them one coefficient at a time). Rubin 1987, p. 76-77; Barnard and Rubin 1999
+    (Biometrika 86:948-955). How to read it: `la_outcomes.analysis.pooling.pool`.
+
     Complete-data degrees of freedom are n - k, clusters - 1, or Satterthwaite's for CR2.
 
     Raises
@@ -75,7 +79,9 @@ def fit_imputed(
     """
     frames = list(imputations)
     if len(frames) < 2:
-        raise StatisticsError("pooling needs at least 2 imputations", where="imputations")
+        raise StatisticsError(
+            "pooling needs at least 2 imputations", where="imputations", hint="impute(frame, m=20)"
+        )
     fits = [fit(frame) for frame in frames]
     if cluster is not None:
         # Two hundred equal warnings help nobody: the first imputation's is enough.

@@ -80,7 +80,7 @@ def _balanced(
     rows, _ = complete_rows(frame, [targets, raters], "raise")
     values = to_floats(frame[ratings], str(ratings)) if ratings in frame else None
     if values is None:
-        raise StatisticsError(f"there is no column {ratings!r}", where=ratings)
+        raise StatisticsError(f"there is no column {ratings!r}", where=ratings, hint="check its name")
     if rows.duplicated().any():
         raise StatisticsError(
             "a target has two ratings by one rater", where=ratings, hint="keep one, or average them first"

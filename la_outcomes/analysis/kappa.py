@@ -15,6 +15,7 @@ from la_outcomes.analysis.results import (
     FloatArray,
     Missing,
     Result,
+    columns_of,
     complete_rows,
     normal_quantile,
     require_rows,
@@ -61,6 +62,7 @@ def weighted_kappa(
     categories: Sequence[object],
     weights: Weights = "linear",
     *,
+    frame: pd.DataFrame | None = None,
     level: float = 0.95,
     missing: Missing = "raise",
 ) -> WeightedKappa:
@@ -71,7 +73,7 @@ def weighted_kappa(
 
     Parameters
     ----------
-    a, b : category of each patient by each rater, matched by position.
+    a, b : category of each patient by each rater, matched by position; or names of columns of ``frame``.
     categories : all k categories in order, those nobody used too: they set the weights.
     weights : "linear", "quadratic", None for unweighted, or a (k, k) matrix of agreement weights in
         [0, 1] with 1 on the diagonal; rows are the categories of ``a``.
@@ -93,6 +95,7 @@ def weighted_kappa(
     equations 8 (se_null) and 13 (se).
     """
     quantile = normal_quantile(level)
+    a, b = columns_of(frame, a, b)
     table, n_missing = _cross_table(a, b, categories, missing)
     w, n = _agreement_weights(weights, len(categories)), int(table.sum())
     shares = table / n
@@ -161,7 +164,9 @@ def _agreement_weights(weights: Weights, k: int) -> FloatArray:
     matrix = np.asarray(weights)
     if matrix.shape != (k, k) or matrix.dtype.kind not in "fiub":
         raise StatisticsError(
-            f"weights must be 'linear', 'quadratic', None or a {k} x {k} matrix of numbers", where="weights"
+            f"weights must be 'linear', 'quadratic', None or a {k} x {k} matrix of numbers",
+            where="weights",
+            hint="one row and one column a category",
         )
     if not ((matrix >= 0) & (matrix <= 1)).all() or not (np.diag(matrix) == 1).all():
         raise StatisticsError(

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from la_outcomes.analysis.covariance import count_clusters
 from la_outcomes.analysis.model_frame import ColumnOrArray, ModelRows, coefficient_table, model_rows
-from la_outcomes.analysis.results import FloatArray, Missing, Result, require_spread
+from la_outcomes.analysis.results import FloatArray, Missing, Result
 from la_outcomes.analysis.terms import Design, Term
 from la_outcomes.analysis.working_regression import WorkingRegression
 from la_outcomes.errors import StatisticsError
@@ -139,6 +139,9 @@ def fit_linear(
 ) -> LinearFit:
     """Fit y = intercept + x beta + error by least squares; equals R ``lm``.
 
+    beta = (X'X)^-1 X'y; its covariance is sigma^2 (X'X)^-1, or the sandwich (X'X)^-1 M (X'X)^-1 with M a sum
+    over rows or clusters of products of X'e.
+
     Parameters
     ----------
     frame, outcome, terms : one row a patient; a numeric column; see `la_outcomes.analysis.terms`.
@@ -153,6 +156,13 @@ def fit_linear(
     alike in the other terms. t and intervals use n - k degrees of freedom, clusters - 1 where clustered
     (``lmtest::coeftest`` would use n - k), Satterthwaite's for CR2.
 
+    References
+    ----------
+    White H. Econometrica 1980;48:817-838 (HC0). MacKinnon JG, White H. J Econom 1985;29:305-325
+    (HC1-HC3). Liang KY, Zeger SL. Biometrika 1986;73:13-22 (clusters). Cameron AC, Gelbach JB, Miller
+    DL. J Bus Econ Stat 2011;29:238-249 (two-way). Pustejovsky JE, Tipton E. J Bus Econ Stat 2018;36:672-683
+    (CR2).
+
     Raises
     ------
     StatisticsError
@@ -160,12 +170,7 @@ def fit_linear(
         the variable is named.
     """
     rows = model_rows(frame, outcome, terms, weights=weights, cluster=cluster, missing=missing)
-    if rows.frame[outcome].dtype.kind not in "biuf":
-        raise StatisticsError(
-            f"{outcome} does not hold numbers", where=outcome, hint="fit_proportional_odds?"
-        )
-    y = rows.frame[outcome].to_numpy(dtype=float)
-    require_spread(y, outcome)
+    y = rows.measurement()
     return _result(_solve(rows, rows.design(terms), y), covariance)
 
 
@@ -197,7 +202,11 @@ def _result(model: LinearModel, covariance: str) -> LinearFit:
     rows, working = model.rows, model.working
     n, k = rows.n, len(model.estimates)
     if n <= k:
-        raise StatisticsError(f"{n} rows leave no variance for {k} coefficients", where=rows.outcome)
+        raise StatisticsError(
+            f"{n} rows leave no variance for {k} coefficients",
+            where=", ".join(model.design.columns),
+            hint="use fewer terms or more patients",
+        )
     cov, df = working.covariance(covariance, rows.clusters)
     table = coefficient_table(
         ("(Intercept)", *model.design.columns),

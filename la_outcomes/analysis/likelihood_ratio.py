@@ -39,9 +39,9 @@ class LikelihoodRatio(Result):
 
 
 def likelihood_ratio(full: LikelihoodFit, reduced: LikelihoodFit) -> LikelihoodRatio:
-    """Test whether the parameters that ``full`` has beyond ``reduced`` are 0 (Wilks 1938).
+    """Test whether the parameters that ``full`` has beyond ``reduced`` are 0.
 
-    Equals R ``anova(reduced, full)`` of polr, clm and glm fits, and ``lmtest::lrtest`` of lm fits. A small p
+    2 (loglik full - loglik reduced) is chi-squared (Wilks 1938, Ann Math Stat 9:60-62). Equals R ``anova(reduced, full)`` of polr, clm and glm fits, and ``lmtest::lrtest`` of lm fits. A small p
     says that the added terms improve the fit.
 
     Raises
@@ -59,7 +59,9 @@ def likelihood_ratio(full: LikelihoodFit, reduced: LikelihoodFit) -> LikelihoodR
             hint="missing values differ? fit both on the rows complete for the full model",
         )
     if getattr(full, "penalty", 0.0) or getattr(reduced, "penalty", 0.0):
-        raise StatisticsError("a penalised likelihood has no chi-squared test", where="likelihood_ratio")
+        raise StatisticsError(
+            "a penalised likelihood has no chi-squared test", where="penalty", hint="fit with penalty=0"
+        )
     df = len(full.parameters) - len(reduced.parameters)
     chi2 = 2 * (full.loglik - reduced.loglik)
     if df < 1 or not _spans(full.design.matrix, reduced.design.matrix):

@@ -129,13 +129,18 @@ def fit_logistic(
     Parameters
     ----------
     outcome : 0/1, true/false, or a categorical of two levels, of which the second is the event.
-    penalty : lambda of a ridge penalty lambda/2 sum (beta_j sd_j)^2 (``rms::lrm(penalty=)``), for separated
-        data.
+    penalty : lambda of a ridge penalty lambda/2 sum (beta_j sd_j)^2 (``rms::lrm(penalty=)`` where
+        all columns are numbers), for separated data.
     others : as `la_outcomes.analysis.least_squares.fit_linear`. ``cluster`` is ``vcovCL`` HC1; what
         ``vcovCL`` does by default for glm (HC0 with G/(G - 1)) is ``CR1`` here.
 
     How to read it: the odds of the outcome are multiplied by ``odds_ratio`` for each unit of x between
     patients alike in the other terms.
+
+    References
+    ----------
+    McCullagh P, Nelder JA. Generalized Linear Models, 2nd ed. 1989, section 4.4, p. 114-120. Covariances as
+    `la_outcomes.analysis.least_squares.fit_linear`; those of a GLM: Zeileis A. J Stat Softw 2006;16(9):1-16.
 
     Raises
     ------

@@ -71,7 +71,9 @@ def mantel_haenszel(
     informative = [t for t in tables if t.sum(axis=0).all() and t.sum(axis=1).all()]
     if not informative:
         raise StatisticsError(
-            f"no stratum of {strata} has both values of {exposure} and {outcome}", where=strata
+            f"no stratum of {strata} has both values of {exposure} and {outcome}",
+            where=f"{strata}, {exposure}, {outcome}",
+            hint="is one of them constant, or a stratum for every patient?",
         )
     agree = sum(t[0, 0] * t[1, 1] / t.sum() for t in informative)
     differ = sum(t[0, 1] * t[1, 0] / t.sum() for t in informative)
@@ -79,6 +81,7 @@ def mantel_haenszel(
         raise StatisticsError(
             f"the odds ratio of {exposure} is {'0' if agree == 0 else 'infinite'}: empty cells in all strata",
             where=exposure,
+            hint="pool strata, or fit_logistic(penalty=1.0)",
         )
     return _summary(informative, continuity, n_dropped)
 

@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri, stdtr, stdtrit
 
-from la_outcomes.analysis.results import FloatArray, Missing, complete_rows
+from la_outcomes.analysis.results import FloatArray, Missing, complete_rows, require_spread
 from la_outcomes.analysis.terms import Design, Term, build_design, term_variables
 from la_outcomes.errors import StatisticsError
 
@@ -49,10 +49,27 @@ class ModelRows:
         """Number of patients: the sum of the frequencies."""
         return int(self.weights.sum())
 
+    def measurement(self) -> FloatArray:
+        """Return the outcome as numbers.
+
+        Raises
+        ------
+        StatisticsError
+            It does not hold numbers, or is constant.
+        """
+        values = self.frame[self.outcome]
+        if isinstance(values.dtype, pd.CategoricalDtype) or values.dtype.kind not in "biuf":
+            raise StatisticsError(
+                f"{self.outcome} does not hold numbers", where=self.outcome, hint="fit_proportional_odds?"
+            )
+        y: FloatArray = values.to_numpy(dtype=float)
+        require_spread(y, self.outcome)
+        return y
+
     def design(self, terms: Sequence[Term], *, intercepts: int = 1) -> Design:
         """Encode ``terms`` for these rows."""
         if self.outcome in term_variables(terms):
-            raise StatisticsError("the outcome is also a term", where=self.outcome)
+            raise StatisticsError("the outcome is also a term", where=self.outcome, hint="leave it out")
         return build_design(self.frame, terms, intercepts=intercepts)
 
     def regrouped(self, frame: pd.DataFrame | None, cluster: ColumnOrArray | None) -> ModelRows:
@@ -133,7 +150,9 @@ def _is_whole(column: pd.Series) -> bool:
 def _values(frame: pd.DataFrame, source: ColumnOrArray, role: str) -> NDArray:
     if isinstance(source, str):
         if source not in frame.columns:
-            raise StatisticsError(f"there is no column {source!r} ({role})", where=source)
+            raise StatisticsError(
+                f"there is no column {source!r} ({role})", where=source, hint="check its name"
+            )
         return frame[source].to_numpy()
     values = np.asarray(source)
     if values.shape != (len(frame),):
@@ -166,7 +185,7 @@ def _frequencies(kept: pd.DataFrame) -> FloatArray:
             hint="sampling or propensity weights need another variance; do not pass them as frequencies",
         )
     if not (weights > 0).any():
-        raise StatisticsError("all weights are 0", where="weights")
+        raise StatisticsError("all weights are 0", where="weights", hint="check the selection of rows")
     return weights
 
 

@@ -49,7 +49,7 @@ def adjust(p: ArrayLike, method: str = "holm") -> FloatArray:
     require_choice(method, METHODS, "method")
     values = to_floats(p, "p")
     if not len(values):
-        raise StatisticsError("there is no p-value to adjust", where="p")
+        raise StatisticsError("there is no p-value to adjust", where="p", hint="an empty selection?")
     if np.isnan(values).any():
         raise StatisticsError(
             "a p-value is missing", where="p", hint="decide whether that test belongs to the family"
@@ -74,7 +74,7 @@ def _holm(p: FloatArray) -> FloatArray:
 def adjust_families(
     frame: pd.DataFrame, p: Hashable = "p", family: Hashable = "family", method: str = "holm"
 ) -> Table:
-    """Adjust the p-values of each family by itself.
+    """Adjust the p-values of each family by itself: R `ave(p, family, FUN = p.adjust)`.
 
     Returns
     -------

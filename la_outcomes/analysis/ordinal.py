@@ -168,7 +168,9 @@ def fit_proportional_odds(
     missing: Missing = "raise",
     penalty: float = 0.0,
 ) -> ProportionalOddsFit:
-    """Fit logit P(Y <= k) = theta_k - x beta by maximum likelihood (McCullagh 1980, JRSS B 42:109).
+    """Fit logit P(Y <= k) = theta_k - x beta by maximum likelihood.
+
+    McCullagh 1980 (JRSS B 42:109-142, equation 2.1).
 
     Equals R ``MASS::polr`` and ``ordinal::clm``; coefficients equal ``rms::lrm``'s (its intercepts have the
     opposite sign).
@@ -184,8 +186,9 @@ def fit_proportional_odds(
         (``rms::robcov``: no factor).
     cluster : a column, several (multi-way) or one label a row.
     missing : ``raise``, or ``drop`` incomplete rows and count them.
-    penalty : lambda of a ridge penalty lambda/2 sum (beta_j sd_j)^2 (``rms::lrm(penalty=)``), for data in
-        which separation makes the estimate infinite. Its intervals are those of a shrunk estimate.
+    penalty : lambda of a ridge penalty lambda/2 sum (beta_j sd_j)^2 (``rms::lrm(penalty=)`` where
+        all columns are numbers), for data in which separation makes the estimate infinite. Its
+        intervals are those of a shrunk estimate.
 
     How to read it: one patient's odds of being above any cut-point, against another's whose x is one unit
     lower, are multiplied by the common odds ratio. It averages over the cut-points even where the odds are

@@ -93,7 +93,9 @@ def pool(
     m, p = q.shape
     names = names or [f"x{j + 1}" for j in range(p)]
     if len(names) != p:
-        raise StatisticsError(f"{len(names)} terms for {p} estimates", where="terms")
+        raise StatisticsError(
+            f"{len(names)} terms for {p} estimates", where="terms", hint="one name an estimate"
+        )
     within, between = u.mean(axis=0), _between(q)
     total = within + (1 + 1 / m) * between
     variance, inflation = np.diag(total), (1 + 1 / m) * np.diag(between)
@@ -106,7 +108,9 @@ def barnard_rubin_df(share: FloatArray, m: int, df_complete: FloatArray) -> Floa
     """Return Barnard and Rubin's degrees of freedom; ``share`` is lambda. Infinite complete-data degrees give
     Rubin's (1987) (m - 1)/lambda^2."""
     if not (df_complete > 0).all():
-        raise StatisticsError("complete-data degrees of freedom are not positive", where="df_complete")
+        raise StatisticsError(
+            "complete-data degrees of freedom are not positive", where="df_complete", hint="n - k"
+        )
     finite = np.where(np.isinf(df_complete), 1.0, df_complete)
     observed = (finite + 1) / (finite + 3) * finite * (1 - share)
     inverse = share**2 / (m - 1) + np.where(np.isinf(df_complete), 0.0, 1 / observed)
@@ -131,6 +135,12 @@ def pool_wald(
     q, u = _stack(estimates, covariances)
     m, p = q.shape
     within = u.mean(axis=0)
+    if np.linalg.matrix_rank(within) < p:
+        raise StatisticsError(
+            "the mean covariance is singular",
+            where="covariances",
+            hint="pass the block of the coefficients under test, none of which determines another",
+        )
     mean = q.mean(axis=0)
     r = (1 + 1 / m) * float(np.trace(np.linalg.solve(within, _between(q)))) / p
     f = float(mean @ np.linalg.solve(within, mean)) / (p * (1 + r))
@@ -153,7 +163,11 @@ def pool_d2(statistics: ArrayLike, df: int) -> PooledTest:
     """
     d = np.asarray(statistics, dtype=float)
     if d.ndim != 1 or len(d) < 2 or not (np.isfinite(d) & (d >= 0)).all() or df < 1:
-        raise StatisticsError("D2 needs at least 2 chi-squared statistics from 0 up", where="statistics")
+        raise StatisticsError(
+            "D2 needs at least 2 chi-squared statistics from 0 up",
+            where="statistics",
+            hint="one an imputation, with the same df of at least 1",
+        )
     m = len(d)
     r = (1 + 1 / m) * float(np.var(np.sqrt(d), ddof=1))
     f = max((float(d.mean()) / df - (m + 1) / (m - 1) * r) / (1 + r), 0.0)
@@ -179,7 +193,11 @@ def pool_likelihood_ratio(full: Sequence[PoolableFit], reduced: Sequence[Poolabl
     """
     m = len(full)
     if m < 2 or len(reduced) != m:
-        raise StatisticsError("D3 needs the same number of fits of both models, at least 2", where="fits")
+        raise StatisticsError(
+            "D3 needs the same number of fits of both models, at least 2",
+            where="fits",
+            hint="one fit an imputation",
+        )
     k = len(full[0].slopes) - len(reduced[0].slopes)
     if k < 1:
         raise StatisticsError("the second model is not nested in the first", where="fits", hint="full first")
@@ -218,11 +236,19 @@ def _stack(
             hint="m by p estimates need m by p by p covariances",
         )
     if len(q) < 2:
-        raise StatisticsError("pooling needs at least 2 imputations", where="estimates")
+        raise StatisticsError(
+            "pooling needs at least 2 imputations", where="estimates", hint="one row an imputation"
+        )
     if not (np.isfinite(q).all() and np.isfinite(u).all()):
-        raise StatisticsError("an estimate or covariance is missing or infinite", where="estimates")
+        raise StatisticsError(
+            "an estimate or covariance is missing or infinite",
+            where="estimates, covariances",
+            hint="a fit that did not converge?",
+        )
     if (np.diagonal(u, axis1=1, axis2=2) <= 0).any():
-        raise StatisticsError("a variance is not positive", where="covariances")
+        raise StatisticsError(
+            "a variance is not positive", where="covariances", hint="pass variances, not standard errors"
+        )
     return q, u
 
 
@@ -278,7 +304,9 @@ def _reiter_df(k: int, m: int, r: float, df_complete: float) -> float:
     limit = (df_complete + 1) / (df_complete + 3) * df_complete
     c0, c1, c2 = 1 / (v - 4), limit - 2 * (1 + a), limit - 4 * (1 + a)
     if c2 <= 0:
-        raise StatisticsError("too few complete-data degrees of freedom for D1", where="df_complete")
+        raise StatisticsError(
+            "too few complete-data degrees of freedom for D1", where="df_complete", hint="fewer terms"
+        )
     z = 1 / c2 + c0 * (
         a**2 * c1 / ((1 + a) ** 2 * c2)
         + 8 * a**2 * c1 / ((1 + a) * c2**2)

@@ -26,7 +26,9 @@ def profile_intervals(model: CumulativeModel, level: float) -> pd.DataFrame:
     """
     require_level(level)
     if model.penalty:
-        raise StatisticsError("a penalised fit has no profile-likelihood interval", where="penalty")
+        raise StatisticsError(
+            "a penalised fit has no profile-likelihood interval", where="penalty", hint="fit with penalty=0"
+        )
     drop = stats.chi2.ppf(level, 1)
     errors = np.sqrt(np.diag(model.fit.covariance))[model.fit.n_thresholds :]
     bounds = []

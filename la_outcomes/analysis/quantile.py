@@ -11,7 +11,7 @@ from scipy import sparse, stats
 from scipy.optimize import linprog
 
 from la_outcomes.analysis.model_frame import coefficient_table, model_rows
-from la_outcomes.analysis.results import FloatArray, Missing, Result, require_spread
+from la_outcomes.analysis.results import FloatArray, Missing, Result
 from la_outcomes.analysis.terms import Design, Term
 from la_outcomes.errors import StatisticsError
 
@@ -47,7 +47,8 @@ def fit_quantile(
     quantile: float = 0.5,
     missing: Missing = "raise",
 ) -> QuantileFit:
-    """Fit the ``quantile`` of the outcome as intercept + x beta (Koenker and Bassett 1978).
+    """Fit the ``quantile`` of the outcome as intercept + x beta (Koenker and Bassett 1978, Econometrica
+    46:33-50).
 
     Minimises sum of r (quantile - [r < 0]) over residuals r, exactly: equals R ``quantreg::rq``. Standard
     errors are Hendricks and Koenker's sandwich with the Hall-Sheather bandwidth (Koenker 2005, section
@@ -62,10 +63,11 @@ def fit_quantile(
         As `fit_linear`; a quantile outside (0, 1) or too close to its ends for n.
     """
     if not 0 < quantile < 1:
-        raise StatisticsError(f"quantile {quantile} is not between 0 and 1", where="quantile")
+        raise StatisticsError(
+            f"quantile {quantile} is not between 0 and 1", where="quantile", hint="0.5: median"
+        )
     rows = model_rows(frame, outcome, terms, missing=missing)
-    y = rows.frame[outcome].to_numpy(dtype=float)
-    require_spread(y, outcome)
+    y = rows.measurement()
     design = rows.design(terms)
     x = np.column_stack([np.ones(len(y)), design.matrix])
     estimates = _minimise(x, y, quantile)
@@ -82,7 +84,9 @@ def _minimise(x: FloatArray, y: FloatArray, quantile: float) -> FloatArray:
     bounds = [(None, None)] * k + [(0, None)] * (2 * n)
     solution = linprog(cost, A_eq=equations, b_eq=y, bounds=bounds, method="highs")
     if not solution.success:
-        raise StatisticsError(f"quantile {quantile}: no solution was found", where="quantile")
+        raise StatisticsError(
+            f"quantile {quantile}: no solution was found", where="quantile", hint="fewer terms?"
+        )
     estimates: FloatArray = solution.x[:k]
     return estimates
 

@@ -86,7 +86,9 @@ def fleiss_kappa(ratings: ArrayLike | pd.DataFrame, *, missing: Missing = "raise
 
 def _as_table(ratings: ArrayLike | pd.DataFrame) -> pd.DataFrame:
     if np.ndim(ratings) != 2:
-        raise StatisticsError("ratings must be a table of two dimensions", where="ratings")
+        raise StatisticsError(
+            "ratings must be a table of two dimensions", where="ratings", hint="patients by raters"
+        )
     # as objects, or a missing value among labels would become the label 'nan'
     return ratings if isinstance(ratings, pd.DataFrame) else pd.DataFrame(np.asarray(ratings, dtype=object))
 

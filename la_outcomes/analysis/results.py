@@ -68,6 +68,29 @@ def _flat(result: Any, prefix: str = "") -> dict[str, Any]:
     return row
 
 
+def columns_of(frame: pd.DataFrame | None, *values: Any) -> list[Any]:
+    """Return ``values``, where a name stands for that column of ``frame``.
+
+    Raises
+    ------
+    StatisticsError
+        A name without a frame, or one that the frame does not have.
+    """
+    return [_column_of(frame, value) for value in values]
+
+
+def _column_of(frame: pd.DataFrame | None, value: Any) -> Any:
+    if np.ndim(value) > 0:
+        return value
+    if frame is None:
+        raise StatisticsError(
+            f"{value!r} is one value, not a column", where=value, hint="pass arrays, or names with frame="
+        )
+    if value not in frame.columns:
+        raise StatisticsError(f"there is no column {value!r}", where=value, hint="check the column's name")
+    return frame[value]
+
+
 def variable_name(values: object, role: str) -> str:
     """Return how errors name a variable: a Series' own name and its role, or the role alone."""
     name = getattr(values, "name", None)
@@ -155,7 +178,9 @@ def complete(columns: Mapping[str, ArrayLike], missing: Missing = "raise") -> tu
     floats = [to_floats(values, name) for name, values in columns.items()]
     lengths = {name: len(values) for name, values in zip(columns, floats, strict=True)}
     if len(set(lengths.values())) > 1:
-        raise StatisticsError(f"columns differ in length: {lengths}", where=", ".join(lengths))
+        raise StatisticsError(
+            f"columns differ in length: {lengths}", where=", ".join(lengths), hint="one value a row in each"
+        )
     frame = pd.DataFrame(dict(enumerate(floats))).set_axis(list(columns), axis=1)
     kept, dropped = complete_rows(frame, list(columns), missing)
     return [kept[name].to_numpy() for name in columns], dropped

@@ -112,7 +112,11 @@ def _spread_knots(x: FloatArray, n_knots: int, outer: float, n_first: int, n_las
 def spline_basis(x: FloatArray, knots: FloatArray) -> FloatArray:
     """Return the n by k - 1 basis of `restricted_cubic_spline` at stated knots."""
     if len(knots) < 3 or np.any(np.diff(knots) <= 0) or not np.isfinite(knots).all():
-        raise StatisticsError("a restricted cubic spline needs at least 3 increasing knots", where="knots")
+        raise StatisticsError(
+            "a restricted cubic spline needs at least 3 increasing knots",
+            where="knots",
+            hint="(1.0, 3.0, 8.0)",
+        )
     last, before = knots[-1], knots[-2]
     cubes = np.maximum(x[:, None] - knots, 0.0) ** 3
     ratio_before = (last - knots[:-2]) / (last - before)

@@ -158,7 +158,9 @@ class Design:
         matrix = _stack([coding.encode(frame) for coding in self.codings], len(frame))
         if not np.isfinite(matrix).all():
             bad = self.columns[int(np.flatnonzero(~np.isfinite(matrix).all(axis=0))[0])]
-            raise StatisticsError(f"{bad} is missing or infinite in a row to predict", where=bad)
+            raise StatisticsError(
+                f"{bad} is missing or infinite in a row to predict", where=bad, hint="predict complete rows"
+            )
         return matrix
 
     def columns_of(self, term: str) -> list[int]:
@@ -198,7 +200,9 @@ def build_design(frame: pd.DataFrame, terms: Sequence[Term], *, intercepts: int 
     """
     declared = {_name(term): term for term in terms}
     if len(declared) < len(terms):
-        raise StatisticsError("a term is given twice", where=", ".join(_name(term) for term in terms))
+        raise StatisticsError(
+            "a term is given twice", where=", ".join(_name(term) for term in terms), hint="leave one out"
+        )
     codings = tuple(_learn(frame, term, declared) for term in terms)
     columns = tuple(name for coding in codings for name in coding.columns)
     sources = tuple(name for name, coding in zip(declared, codings, strict=True) for _ in coding.columns)

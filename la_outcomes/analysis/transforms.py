@@ -51,10 +51,12 @@ def log_volume(volume_ml: ArrayLike, offset: float = 1.0) -> pd.Series:
     Raises
     ------
     StatisticsError
-        A negative or infinite volume, or a volume of 0 with an offset of 0.
+        A negative or infinite volume, a volume of 0 with an offset of 0, or no volume at all.
     """
     name = variable_name(volume_ml, "volume_ml")
     values = to_floats(volume_ml, name)
+    if np.isnan(values).all():
+        raise StatisticsError(f"{name} has no value at all", where=name, hint="was it measured?")
     if not (np.isfinite(offset) and offset >= 0):
         raise StatisticsError(f"an offset of {offset}", where="offset", hint="a number from 0 up, in mL")
     if (values < 0).any():

@@ -17,6 +17,7 @@ from la_outcomes.analysis.results import (
     FloatArray,
     Missing,
     Result,
+    columns_of,
     complete,
     complete_rows,
     require_choice,
@@ -61,6 +62,7 @@ def jonckheere_terpstra(
     alternative: Alternative = "two-sided",
     exact: bool = False,
     *,
+    frame: pd.DataFrame | None = None,
     missing: Missing = "raise",
 ) -> JonckheereTerpstra:
     """Test for a trend of values over ordered groups, as of volume over Fazekas grades.
@@ -69,7 +71,8 @@ def jonckheere_terpstra(
 
     Parameters
     ----------
-    values, groups : n values and the group of each; groups are numbers or an ordered categorical.
+    values, groups : n values and the group of each, or names of columns of ``frame``; groups are numbers or
+        an ordered categorical.
     alternative : "two-sided", "increasing" (values rise with the groups) or "decreasing".
     exact : exact null distribution by convolution instead of the normal; no ties, up to 200 values.
     missing : "raise", or "drop" rows with a missing value and count them.
@@ -90,6 +93,7 @@ def jonckheere_terpstra(
     2nd ed. 1999, p. 202-204 (equation 6.19 for ties).
     """
     require_choice(alternative, ("two-sided", "increasing", "decreasing"), "alternative")
+    values, groups = columns_of(frame, values, groups)
     name = variable_name(values, "values")
     order = _ordered_codes(groups)
     (x, g), n_missing = complete({name: values, "groups": order}, missing)
@@ -209,7 +213,12 @@ class KruskalWallis(Result):
 
 
 def kruskal_wallis(
-    values: ArrayLike, groups: ArrayLike, adjustment: str = "holm", *, missing: Missing = "raise"
+    values: ArrayLike,
+    groups: ArrayLike,
+    adjustment: str = "holm",
+    *,
+    frame: pd.DataFrame | None = None,
+    missing: Missing = "raise",
 ) -> KruskalWallis:
     """Kruskal-Wallis test with Dunn's comparison of every pair of groups.
 
@@ -219,7 +228,7 @@ def kruskal_wallis(
 
     Parameters
     ----------
-    values, groups : n values and the label of each group.
+    values, groups : n values and the group of each, or names of columns of ``frame``.
     adjustment : method of `la_outcomes.analysis.multiplicity.adjust` over the pairs.
     missing : "raise", or "drop" rows with a missing value and count them.
 
@@ -237,6 +246,7 @@ def kruskal_wallis(
     Kruskal WH, Wallis WA. J Am Stat Assoc 1952;47:583-621. Dunn OJ. Technometrics 1964;6:241-252.
     """
     require_choice(adjustment, METHODS, "adjustment")
+    values, groups = columns_of(frame, values, groups)
     name = variable_name(values, "values")
     labels = np.asarray(groups, dtype=object)
     numbers = to_floats(values, name)

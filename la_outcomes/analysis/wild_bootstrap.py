@@ -69,7 +69,7 @@ def wild_cluster_bootstrap(
     if len(fit.model.rows.clusters) != 1:
         raise StatisticsError("the fit needs one cluster variable", where="cluster", hint="fit with cluster=")
     if replicates < 99:
-        raise StatisticsError("at least 99 replicates are needed", where="replicates")
+        raise StatisticsError("at least 99 replicates are needed", where="replicates", hint="9999")
     problem = _Problem.of(fit, names.index(term))
     n_clusters = len(problem.scores)
     if n_clusters < 3:

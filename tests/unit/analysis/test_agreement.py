@@ -167,10 +167,10 @@ def test_limits_are_refused_where_they_mean_nothing():
         bland_altman([1, 2, 3], [0, 1, 2])
     with pytest.raises(StatisticsError, match="mean of x and y is constant"):
         bland_altman([1, 2, 3], [3, 2, 1])
-    with pytest.raises(StatisticsError, match=r"logarithm of 0 .*offset above 0"):
+    with pytest.raises(StatisticsError, match=r"ln\(0\) .*offset above 0"):
         bland_altman([0, 1, 2], [1, 2, 4], "log")
     assert bland_altman([0, 1, 2], [1, 2, 4], "log", 1).offset == 1
-    with pytest.raises(StatisticsError, match="logarithm of -1"):
+    with pytest.raises(StatisticsError, match="ln\\(-1\\)"):
         bland_altman([-2, 1, 2], [1, 2, 4], "log", 1)
     with pytest.raises(StatisticsError, match="scale='cube'"):
         bland_altman([1, 2, 3], [1, 2, 4], "cube")  # type: ignore[arg-type]

@@ -93,7 +93,7 @@ class TestConcordance:
         x, y, groups = scans(7)
         labels = groups.astype(object)
         labels[0] = None
-        with pytest.raises(StatisticsError, match="group is missing in 1"):
+        with pytest.raises(StatisticsError, match="groups is missing in 1"):
             ccc_homogeneity(x, y, labels)
         assert ccc_homogeneity(x, y, labels, n_boot=100, missing="drop").n_missing == 1
 
