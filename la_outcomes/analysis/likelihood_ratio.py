@@ -41,8 +41,9 @@ class LikelihoodRatio(Result):
 def likelihood_ratio(full: LikelihoodFit, reduced: LikelihoodFit) -> LikelihoodRatio:
     """Test whether the parameters that ``full`` has beyond ``reduced`` are 0.
 
-    2 (loglik full - loglik reduced) is chi-squared (Wilks 1938, Ann Math Stat 9:60-62). Equals R ``anova(reduced, full)`` of polr, clm and glm fits, and ``lmtest::lrtest`` of lm fits. A small p
-    says that the added terms improve the fit.
+    2 (loglik full - loglik reduced) is chi-squared (Wilks 1938, Ann Math Stat 9:60-62). Equals R
+    ``anova(reduced, full)`` of polr, clm and glm fits, and ``lmtest::lrtest`` of lm fits. A small p says that
+    the added terms improve the fit.
 
     Raises
     ------
