@@ -116,7 +116,7 @@ def test_signature(module, name):
 def test_docstring_says_source_page_and_what_it_equals_in_r(module, name):
     text = inspect.getdoc(getattr(import_module(f"la_outcomes.analysis.{module}"), name)) or ""
     assert "Raises" in text
-    assert re.search(r"\bR `", text), "which R function gives the same?"
+    assert re.search(r"\bR\s+`", text), "which R function gives the same?"
     if name not in ("adjust_families",):
         assert re.search(r"\b(19|20)\d\d\b", text), "no source"
         assert re.search(r"\d+:\d+|p\. \d+|section \d", text), "no page"
