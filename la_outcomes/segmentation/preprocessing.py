@@ -26,6 +26,7 @@ Bools = npt.NDArray[np.bool_]
 
 SLICE_MARGIN = 1
 NOT_FOUND_LOG_ODDS = -20.0
+_LARGEST_SHARE_OUTSIDE = 0.01
 _STACKS = (1, 3, 5, 7)
 _WHOLE = ("size_px", "slices")
 ORIENTATION = {
@@ -145,7 +146,8 @@ class HeadCrop:
 def locate_head(image: Image, brain: Bools, spec: InputSpec) -> HeadCrop:
     """The square around the brain's bounding box, on the slices that hold brain and one beyond.
 
-    Raises ``InputError`` where the brain mask is empty or on another grid.
+    Raises ``InputError`` where the brain mask is empty, on another grid, or does not fit into the square:
+    what lies outside would count as healthy.
     """
     if brain.shape != image.shape:
         raise InputError(f"the brain mask has shape {brain.shape}, the scan {image.shape}")
@@ -154,6 +156,7 @@ def locate_head(image: Image, brain: Bools, spec: InputSpec) -> HeadCrop:
     low, high = _bounds(brain)
     steps = spec.spacing_mm / image.spacing_mm[:2]
     origins = (low[:2] + high[:2]) / 2 - (spec.size_px - 1) / 2 * steps
+    _refuse_larger_brain(brain, origins, steps, spec)
     return HeadCrop(
         shape=image.shape,
         first_slice=max(int(low[2]) - SLICE_MARGIN, 0),
@@ -164,6 +167,21 @@ def locate_head(image: Image, brain: Bools, spec: InputSpec) -> HeadCrop:
         column_step=float(steps[0]),
         size_px=spec.size_px,
     )
+
+
+def _refuse_larger_brain(
+    brain: Bools, origins: npt.NDArray[Any], steps: npt.NDArray[Any], spec: InputSpec
+) -> None:
+    first = np.clip(np.ceil(origins), 0, None).astype(int)
+    end = (np.floor(origins + steps * (spec.size_px - 1)) + 1).astype(int)
+    inside = np.count_nonzero(brain[first[0] : end[0], first[1] : end[1]])
+    outside = 1 - inside / np.count_nonzero(brain)
+    if outside > _LARGEST_SHARE_OUTSIDE:
+        raise InputError(
+            f"{100 * outside:.0f} % of the head's inside lie outside the "
+            f"{spec.size_px * spec.spacing_mm:.0f} mm the model sees",
+            hint="a model with a larger grid is needed, or the scan's spacing is wrong",
+        )
 
 
 def network_input(image: Image, crop: HeadCrop, spec: InputSpec) -> Floats:

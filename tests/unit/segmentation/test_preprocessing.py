@@ -192,6 +192,15 @@ def test_spec_of_a_card_is_read_back_and_gaps_are_refused() -> None:
         InputSpec.from_dict({**values, "hu_low": "low"})
 
 
+def test_a_brain_larger_than_the_square_is_refused_and_one_that_just_fits_is_not() -> None:
+    image = _image((120, 120, 5), (2.0, 2.0, 5.0))
+    fits = _brain(image.shape, (12, 12, 0), (106, 106, 5))
+    locate_head(image, fits, SPEC)
+    larger = _brain(image.shape, (4, 12, 0), (116, 106, 5))
+    with pytest.raises(InputError, match="lie outside the 192 mm the model sees"):
+        locate_head(image, larger, SPEC)
+
+
 def test_shear_moves_nothing_in_the_plane() -> None:
     straight = _image((64, 64, 5), (2.0, 2.0, 5.0))
     tilted = Image(straight.data, straight.affine + np.array([[0] * 4, [0, 0, 1.3, 0], [0] * 4, [0] * 4]))
