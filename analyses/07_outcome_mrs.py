@@ -8,16 +8,18 @@ Specification   Proportional odds: logit P(mRS <= k) = theta_k - x beta; common 
                 worse. Exposure per SD of ln(mL + 1). Nested on the same patients: crude; age and sex; risk
                 factors and pre-stroke mRS; fully adjusted. NIHSS and infarct volume may be mediators, so
                 the specification before them is shown beside. Errors robust to centres where there are 10.
-                Brant's test and cut-point odds ratios show proportionality; nothing is chosen by them.
-Outputs         specifications, estimates (with the truth of a simulation), cut_points, brant, fifths,
-                covariates as CSV;
-                figures: forest of specifications, cut-points, stacked bars, shape.
+                Brant's test, cut-point odds ratios and partial proportional odds show proportionality;
+                nothing is chosen by them. Beside them 0-2 and 0-1, and interactions with severity.
+Outputs         specifications, estimates (with the truth of a simulation), cut_points, brant, partial_odds,
+                binary, interactions, fifths, covariates;
+                figures: forest of specifications, cut-points, interactions, stacked bars, shape.
 """
 
 from __future__ import annotations
 
 from la_outcomes.analysis.outputs import Outputs
 from la_outcomes.analysis.studies import outcome_mrs_outputs as write
+from la_outcomes.analysis.studies import outcome_secondary_outputs as secondary
 from la_outcomes.analysis.studies.common import add_exposure, clinical_patients
 from la_outcomes.analysis.study import Request, Study, run_script
 
@@ -47,6 +49,12 @@ def answer(request: Request, outputs: Outputs) -> None:
         fitted = write.specifications(outputs, patients, request.outcome, exposure, NESTED)
         write.proportionality(outputs, fitted[-1], exposure)
         write.estimates(outputs, patients, request.outcome, fitted[-1], exposure, SEVERITY)
+        with outputs.attempt("Partial proportional odds"):
+            secondary.partial(outputs, patients, request.outcome, exposure, fitted[-1])
+        with outputs.attempt("mRS in two groups"):
+            secondary.binary(outputs, patients, request.outcome, exposure, NESTED)
+        with outputs.attempt("Interaction with severity and treatment"):
+            secondary.effect_modification(outputs, patients, request.outcome, exposure, fitted[-1])
     with outputs.attempt("Fifths of volume"):
         write.fifths(outputs, patients, request.outcome, exposure, SEVERITY)
     with outputs.attempt("Shape of the association"):

@@ -19,6 +19,7 @@ from la_outcomes.analysis.table_files import write_table
 from la_outcomes.errors import StatisticsError
 from la_outcomes.provenance import Run
 from la_outcomes.shards import (
+    atomic_path,
     canonical_json,
     sha256_file,
     sha256_json,
@@ -170,6 +171,8 @@ class Outputs:
         """Write the results' shard and the manifest entry, and return the entry's path."""
         rows = list(self._results.values())
         self._write_shard(rows)
+        if rows:
+            self._write_results(rows)
         entry = {
             **about,
             "slug": self.slug,
@@ -181,11 +184,18 @@ class Outputs:
             "unanswered": [protected.sentence(line) for line in self.unanswered],
             "notes": self.notes,
             "n_results": len(rows),
+            "m": max((row.get("m") or 0 for row in rows), default=0),
             "run": self.run.row(),
             "seconds": round(time.monotonic() - self._started, 2),
         }
         text = json.dumps(json.loads(canonical_json(entry)), indent=1, sort_keys=True)
         return write_text_atomic(self.folder / ENTRY, text + "\n")
+
+    def _write_results(self, rows: list[dict[str, Any]]) -> None:
+        """Every number with its identifier, for readers; the shard holds the same with the run."""
+        frame = pd.DataFrame(rows).drop(columns="run_id")
+        with atomic_path(self.folder / "results.csv") as temporary:
+            frame.to_csv(temporary, index=False, float_format="%.10g", lineterminator="\n")
 
     def _write_shard(self, rows: list[dict[str, Any]]) -> None:
         key = sha256_json([self.slug, dict(self.run.parameters)])

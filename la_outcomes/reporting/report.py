@@ -13,12 +13,13 @@ from la_outcomes.analysis.outputs import ENTRY
 from la_outcomes.analysis.study import Request, load_study, run_study, script_paths
 from la_outcomes.errors import PartlyDoneError
 from la_outcomes.execution import Verdict, map_cases
-from la_outcomes.reporting.page import Section, write_page
+from la_outcomes.reporting.document import Section, build_document
+from la_outcomes.reporting.page import write_page
+from la_outcomes.reporting.pdf import write_pdf
 from la_outcomes.reporting.sources import describe_sources
 from la_outcomes.shards import sha256_file, write_text_atomic
 
 FOLDER = "reports"
-PAGE = "report.html"
 MANIFEST = "manifest.json"
 
 
@@ -46,7 +47,7 @@ class ScriptCase:
 
 
 def make_report(request: Request, *, jobs: int = 1, scripts: Sequence[Path] | None = None) -> Path:
-    """Run the scripts, each by itself, and write ``out/reports/report.html`` and ``manifest.json``.
+    """Run the scripts, each by itself, and write ``out/reports/report.html``, ``.pdf``, ``manifest.json``.
 
     ``request.out`` is the user's folder. A script that fails does not stop the others. Returns the page.
 
@@ -70,8 +71,10 @@ def make_report(request: Request, *, jobs: int = 1, scripts: Sequence[Path] | No
         for case, outcome in zip(cases, outcomes, strict=True)
     ]
     sources = describe_sources(request)
-    page = write_page(request.out, sections, sources, request)
-    _write_manifest(request.out, sections, sources, page)
+    document = build_document(request.out, sections, sources, request)
+    page = write_page(request.out, document)
+    pdf = write_pdf(request.out, document)
+    _write_manifest(request.out, sections, sources, (page, pdf))
     _say_what_is_missing(sections, page)
     return page
 
@@ -86,9 +89,11 @@ def _read(entry: Path) -> dict[str, Any] | None:
     return json.loads(entry.read_text(encoding="utf-8")) if entry.exists() else None
 
 
-def _write_manifest(folder: Path, sections: Sequence[Section], sources: dict[str, Any], page: Path) -> None:
+def _write_manifest(
+    folder: Path, sections: Sequence[Section], sources: dict[str, Any], pages: Sequence[Path]
+) -> None:
     manifest = {
-        "page": {"file": page.name, "sha256": sha256_file(page)},
+        "pages": [{"file": page.name, "sha256": sha256_file(page)} for page in pages],
         "sources": sources,
         "scripts": {section.script: section.entry or {"failed": section.failure} for section in sections},
     }

@@ -14,13 +14,27 @@ from la_outcomes.analysis.study import Request
 from la_outcomes.provenance import git_commit
 from la_outcomes.shards import sha256_json
 
-LIBRARIES = ("duckdb", "numpy", "pandas", "scipy", "lifelines", "matplotlib", "jinja2")
+LIBRARIES = (
+    "duckdb",
+    "numpy",
+    "pandas",
+    "scipy",
+    "lifelines",
+    "statsmodels",
+    "matplotlib",
+    "jinja2",
+    "typst",
+)
 
 _QUERIES = {
     "counts": "SELECT (SELECT count(*) FROM patients) AS patients,"
     " (SELECT count(*) FROM patients WHERE is_simulated) AS simulated_patients,"
+    " (SELECT count(DISTINCT site) FROM patients) AS centres,"
+    " (SELECT count(DISTINCT manufacturer) FROM scans WHERE modality = 'CT') AS vendors,"
     " (SELECT count(*) FROM scans) AS scans, (SELECT count(*) FROM la_measurements) AS la_measurements,"
     " (SELECT count(*) FROM ingested) AS result_shards",
+    "cohorts": "SELECT cohort, count(*) AS patients FROM patients GROUP BY ALL"
+    " ORDER BY patients DESC, cohort",
     "models": "SELECT name, kind, is_active, left(model_sha256, 12) AS sha256 FROM models"
     " ORDER BY kind, name, sha256",
     "runs": "SELECT command, package_version, left(git_commit, 12) AS git_commit, device, count(*) AS runs,"
@@ -40,6 +54,7 @@ def describe_sources(request: Request) -> dict[str, Any]:
     counts = {str(name): int(value) for name, value in tables["counts"].iloc[0].items()}
     return {
         "counts": counts,
+        "cohorts": _rows(tables["cohorts"]),
         "models": _rows(tables["models"]),
         "runs": _rows(tables["runs"]),
         "simulators": _rows(tables["simulators"]),

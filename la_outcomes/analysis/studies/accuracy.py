@@ -179,7 +179,9 @@ def dice_table(pairs: pd.DataFrame, seed: int) -> pd.DataFrame:
     rows = []
     for code, own in cohorts_of(pairs).items():
         known = own.dropna(subset=["dsc"])
-        groups = {"all": known, **dict(iter(known.groupby(load_band(known["label_volume_ml"]), sort=False)))}
+        by_load = known.sort_values("label_volume_ml", kind="stable")
+        bands = by_load.groupby(load_band(by_load["label_volume_ml"]), sort=False)
+        groups = {"all": known, **dict(iter(bands))}
         rows += [
             {"cohort": cohort_label(code), "lesion_load": band, **dice_row(part["dsc"], seed)}
             for band, part in groups.items()

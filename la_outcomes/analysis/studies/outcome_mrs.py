@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -120,10 +120,9 @@ def cut_points(fitted: FittedSpecification, term: str) -> tuple[pd.DataFrame, st
         table = fitted.fit.cutpoint_odds_ratios(penalty=RIDGE)
         how = f"ridge penalty {RIDGE:g}, because a covariate separates a cut-point"
     own = table[table["term"] == term]
-    below = [int(float(str(cut).split("|")[0])) for cut in own["cutpoint"]]
     shown = pd.DataFrame(
         {
-            "cut_point": [f"{_grades(0, grade)} v {_grades(grade + 1, 6)}" for grade in below],
+            "cut_point": cut_point_names(own["cutpoint"]),
             "odds_ratio": own["odds_ratio"].to_numpy(),
             "odds_ratio_ci_low": own["ci_low"].to_numpy(),
             "odds_ratio_ci_high": own["ci_high"].to_numpy(),
@@ -132,6 +131,12 @@ def cut_points(fitted: FittedSpecification, term: str) -> tuple[pd.DataFrame, st
         }
     )
     return shown, how
+
+
+def cut_point_names(cutpoints: Iterable[object]) -> list[str]:
+    """``1.0|2.0`` becomes ``0-1 v 2-6``."""
+    below = [int(float(str(cut).split("|")[0])) for cut in cutpoints]
+    return [f"{_grades(0, grade)} v {_grades(grade + 1, 6)}" for grade in below]
 
 
 def _grades(first: int, last: int) -> str:

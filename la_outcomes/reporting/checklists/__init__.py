@@ -1,0 +1,1 @@
+"""Reporting checklists: their items in our words, and what a run knows about each."""
