@@ -1,0 +1,13 @@
+"""Effects of a true exposure when the cohort has a measured one: the names that analyses import."""
+
+from la_outcomes.analysis.error_specification import ErrorSpecification
+from la_outcomes.analysis.exposure_imputation import impute_true_exposure, pool_nested
+from la_outcomes.analysis.regression_calibration import CorrectedEffect, regression_calibration
+
+__all__ = [
+    "CorrectedEffect",
+    "ErrorSpecification",
+    "impute_true_exposure",
+    "pool_nested",
+    "regression_calibration",
+]
