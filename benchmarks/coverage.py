@@ -4,13 +4,14 @@
 
 Every file of ``coverage_scenarios`` adds to the registry: ``SCENARIOS`` maps a name to a function that draws
 one cohort from a generator and yields rows (interval, truth, estimate, ci_low, ci_high); ``KNOWN`` maps
-(scenario, interval) to the reason why its coverage is not the nominal one. The rows of a cohort are appended
+(scenario, interval) to the reason why its coverage is not the nominal one; ``LARGEST_BIAS``, where given, the
+bias a scenario may have. The rows of a cohort are appended
 to ``DIR/NAME-SEED.jsonl`` and depend on name, seed and number of the cohort alone, so a stopped run continues
 where it ended and a larger one keeps what there is.
 
 A row is "ok" when its coverage is within 3 Monte-Carlo standard errors of 95 % and its bias below 2 % of the
-truth (of the SD of the estimates, where the truth is 0); "known" when KNOWN says why not; else "OUTSIDE", and
-the exit code is 4.
+truth or its scenario's own limit (of the SD of the estimates, where the truth is 0); "known" when KNOWN says
+why not; else "OUTSIDE", and the exit code is 4.
 """
 
 # ruff: noqa: E402 - threads are limited, and this folder taken off the path, before anything is imported.
@@ -51,10 +52,11 @@ _FOLDER = Path(__file__).resolve().parent / "coverage_scenarios"
 
 @dataclass(frozen=True)
 class Registry:
-    """All scenarios by name, and the known reasons by (scenario, interval)."""
+    """All scenarios by name, the known reasons by (scenario, interval), and limits of bias other than 2 %."""
 
     scenarios: dict[str, Scenario]
     known: dict[tuple[str, str], str]
+    limits: dict[str, float]
 
 
 def registry() -> Registry:
@@ -66,6 +68,7 @@ def registry() -> Registry:
     sys.modules[_FOLDER.name] = importlib.util.module_from_spec(spec)
     scenarios: dict[str, Scenario] = {}
     known: dict[tuple[str, str], str] = {}
+    limits: dict[str, float] = {}
     for path in sorted(_FOLDER.glob("[a-z]*.py")):
         module = importlib.import_module(f"{_FOLDER.name}.{path.stem}")
         added = getattr(module, "SCENARIOS", {})
@@ -74,7 +77,8 @@ def registry() -> Registry:
             raise SystemExit(f"{path.name} repeats the scenarios {sorted(repeated)}")
         scenarios |= added
         known |= getattr(module, "KNOWN", {})
-    return Registry(scenarios, known)
+        limits |= getattr(module, "LARGEST_BIAS", {})
+    return Registry(scenarios, known, limits)
 
 
 def generator(name: str, seed: int, cohort: int) -> np.random.Generator:
@@ -110,17 +114,20 @@ def extend(name: str, scenario: Scenario, path: Path, cohorts: int, seed: int) -
         print(f"{name}: {cohorts - done} cohorts, {time.process_time() - started:.0f} CPU s", flush=True)
 
 
-def summarise(name: str, rows: list[Row], known: dict[tuple[str, str], str]) -> pd.DataFrame:
+def summarise(
+    name: str, rows: list[Row], known: dict[tuple[str, str], str], largest_bias: float = LARGEST_BIAS
+) -> pd.DataFrame:
     """One row an interval: coverage in % with its Monte-Carlo error, bias in %, verdict and reason."""
     frame = pd.DataFrame(rows, columns=["interval", "truth", "estimate", "low", "high"])
     table = [
-        _summary(name, str(interval), part, known) for interval, part in frame.groupby("interval", sort=False)
+        _summary(name, str(interval), part, known, largest_bias)
+        for interval, part in frame.groupby("interval", sort=False)
     ]
     return pd.DataFrame(table)
 
 
 def _summary(
-    name: str, interval: str, part: pd.DataFrame, known: dict[tuple[str, str], str]
+    name: str, interval: str, part: pd.DataFrame, known: dict[tuple[str, str], str], largest_bias: float
 ) -> dict[str, object]:
     n, truth = len(part), part["truth"]
     covered = float(((part["low"] <= truth) & (truth <= part["high"])).mean())
@@ -128,7 +135,7 @@ def _summary(
     scale = abs(float(truth.mean())) or spread
     bias = float((part["estimate"] - truth).mean()) / scale
     error = sqrt(NOMINAL * (1 - NOMINAL) / n)
-    right = abs(covered - NOMINAL) <= 3 * error and abs(bias) < LARGEST_BIAS
+    right = abs(covered - NOMINAL) <= 3 * error and abs(bias) < largest_bias
     reason = known.get((name, interval), "")
     return {
         "scenario": name,
@@ -182,7 +189,7 @@ def main() -> None:
         path = arguments.store / f"{name}-{arguments.seed}.jsonl"
         extend(name, everything.scenarios[name], path, arguments.cohorts, arguments.seed)
         rows = [row for cohort in list(finished(path))[: arguments.cohorts] for row in cohort]
-        tables.append(summarise(name, rows, everything.known))
+        tables.append(summarise(name, rows, everything.known, everything.limits.get(name, LARGEST_BIAS)))
     table = pd.concat(tables, ignore_index=True)
     text = as_markdown(table)
     print(text, end="")

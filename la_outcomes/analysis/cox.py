@@ -119,7 +119,9 @@ def _stratum_codes(rows: pd.DataFrame, strata: Sequence[str]) -> NDArray[np.int6
     return rows.groupby(list(strata), sort=True, observed=True).ngroup().to_numpy().astype(np.int64)
 
 
-def _fit_cox(design: Design, time: FloatArray, happened: FloatArray, groups: NDArray[np.int64]) -> CoxPHFitter:
+def _fit_cox(
+    design: Design, time: FloatArray, happened: FloatArray, groups: NDArray[np.int64]
+) -> CoxPHFitter:
     table = pd.DataFrame(design.matrix, columns=list(design.columns)).assign(_days=time, _event=happened)
     many = bool(groups.max() > 0)
     if many:

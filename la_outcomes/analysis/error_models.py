@@ -1,7 +1,7 @@
 """How a true exposure is measured, learned from pairs, and what it says about the truth behind a measurement.
 
-The measured value is 0 with probability expit(d0 + d1 x + d2 v), else normal with mean a0 + a1 x + a2 v and SD
-exp(s0 + s1 u), where x is the true value, v the error terms and u the spread terms.
+The measured value is 0 with probability expit(d0 + d1 x + d2 v), else normal with mean a0 + a1 x + a2 v and
+SD exp(s0 + s1 u), where x is the true value, v the error terms and u the spread terms.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.special import log_expit
 
-from la_outcomes.analysis.error_specification import ErrorStudy, Side
+from la_outcomes.analysis.error_specification import Side
 from la_outcomes.analysis.ordinal_newton import fit_cumulative
 from la_outcomes.analysis.results import FloatArray
 from la_outcomes.errors import StatisticsError
@@ -19,7 +19,7 @@ from la_outcomes.errors import StatisticsError
 # A weak ridge keeps the share of zeros finite where the pairs' zeros are separated from the rest.
 _ZERO_PENALTY = 0.5
 _SPREAD_STEPS = 12
-_NODES = np.linspace(-5.0, 5.0, 25)
+NODES = np.linspace(-5.0, 5.0, 25)
 _EM_STEPS = 200
 _EM_TOLERANCE = 1e-3
 _LEAST_NOISE = 0.05
@@ -71,7 +71,9 @@ def fit_error_model(pairs: Side) -> ErrorModel:
     z = np.column_stack([np.ones(int(seen.sum())), x[seen]])
     df = len(z) - z.shape[1]
     if df < 10 or not np.ptp(pairs.truth[seen]):
-        raise StatisticsError(f"{len(z)} pairs have a measured value above 0", where="pairs", hint="add pairs")
+        raise StatisticsError(
+            f"{len(z)} pairs have a measured value above 0", where="pairs", hint="add pairs"
+        )
     mean, log_sd = _fit_mean_and_spread(z, pairs.measured[seen], pairs.spread[seen], df)
     if mean[1] <= 0:
         raise StatisticsError(
@@ -99,21 +101,27 @@ def _fit_mean_and_spread(
     for _ in range(_SPREAD_STEPS if spread.shape[1] else 0):
         # Fisher scoring of the log-linear variance (Harvey 1976, Econometrica 44:461), then weighted means
         squares = (y - z @ mean) ** 2 * inflation
-        log_variance = log_variance + np.linalg.lstsq(u, squares / np.exp(u @ log_variance) - 1, rcond=None)[0]
+        log_variance = (
+            log_variance + np.linalg.lstsq(u, squares / np.exp(u @ log_variance) - 1, rcond=None)[0]
+        )
         root = np.exp(-u @ log_variance / 2)
         mean = np.linalg.lstsq(z * root[:, None], y * root, rcond=None)[0]
-    return mean, log_variance / 2
+    return np.asarray(mean), np.asarray(log_variance / 2)
 
 
-def error_posterior(cohort: Side, error: ErrorModel, exposure: ExposureModel, floor: float | None) -> Posterior:
+def error_posterior(
+    cohort: Side, error: ErrorModel, exposure: ExposureModel, floor: float | None
+) -> Posterior:
     """Return the truth given measurement and terms, on a grid about each patient's own likely values."""
     prior = exposure.mean[0] + cohort.terms @ exposure.mean[1:]
     shift = error.mean[0] + cohort.error @ error.mean[2:]
     sd = np.exp(error.log_sd[0] + cohort.spread @ error.log_sd[1:])
     slope, seen = error.mean[1], cohort.zero == 0
     precision = 1 / exposure.sd**2 + np.where(seen, (slope / sd) ** 2, 0.0)
-    centre = (prior / exposure.sd**2 + np.where(seen, slope * (cohort.measured - shift) / sd**2, 0.0)) / precision
-    nodes = centre[:, None] + _NODES / np.sqrt(precision)[:, None]
+    centre = (
+        prior / exposure.sd**2 + np.where(seen, slope * (cohort.measured - shift) / sd**2, 0.0)
+    ) / precision
+    nodes = centre[:, None] + NODES / np.sqrt(precision)[:, None]
     truth = nodes if floor is None else np.maximum(nodes, floor)
     log_density = -0.5 * ((nodes - prior[:, None]) / exposure.sd) ** 2
     residual = (cohort.measured - shift)[:, None] - slope * truth
@@ -173,7 +181,9 @@ def _moments(cohort: Side, error: ErrorModel) -> _Moments:
     mean = np.linalg.lstsq(z, implied, rcond=None)[0]
     df = len(z) - z.shape[1]
     total = float(np.sum((implied - z @ mean) ** 2) / df)
-    noise = float(np.mean(np.exp(2 * (error.log_sd[0] + cohort.spread @ error.log_sd[1:])))) / error.mean[1] ** 2
+    noise = (
+        float(np.mean(np.exp(2 * (error.log_sd[0] + cohort.spread @ error.log_sd[1:])))) / error.mean[1] ** 2
+    )
     return _Moments(mean, total, noise, 2 * total**2 / df + 2 * noise**2 / error.df)
 
 
@@ -207,97 +217,3 @@ def require_signal(cohort: Side, error: ErrorModel) -> None:
             where="pairs",
             hint="the pairs' error does not carry over to this cohort, or the pairs are too few",
         )
-
-
-@dataclass(frozen=True)
-class CalibrationModel:
-    """The truth given the measurement, whether it was 0, and all terms: ``mean`` (intercept first), ``sd``."""
-
-    mean: FloatArray
-    sd: float
-
-
-def fit_calibration_model(pairs: Side) -> CalibrationModel:
-    """Regress the truth on the measurement and everything else in the pairs (least squares)."""
-    z = _calibration_columns(pairs)
-    if len(z) <= z.shape[1] + 5:
-        raise StatisticsError(f"{len(z)} pairs cannot calibrate on {z.shape[1]} columns", where="pairs")
-    mean = np.linalg.lstsq(z, pairs.truth, rcond=None)[0]
-    residual = pairs.truth - z @ mean
-    return CalibrationModel(mean, float(np.sqrt(residual @ residual / (len(z) - z.shape[1]))))
-
-
-def calibration_posterior(cohort: Side, model: CalibrationModel) -> Posterior:
-    """Return the truth given the measurement and all terms, on a grid."""
-    centre = _calibration_columns(cohort) @ model.mean
-    nodes = centre[:, None] + model.sd * _NODES
-    return Posterior(nodes, np.broadcast_to(-0.5 * _NODES**2, nodes.shape))
-
-
-def _calibration_columns(side: Side) -> FloatArray:
-    # error terms are terms of the outcome: they are among the columns already
-    return np.column_stack([np.ones(len(side.measured)), side.measured, side.zero, side.terms])
-
-
-@dataclass(frozen=True)
-class TruthModel:
-    """What is known of the truth before the outcome is seen, by either way of transport."""
-
-    study: ErrorStudy
-    error: ErrorModel | None
-    exposure: ExposureModel | None
-    calibration: CalibrationModel | None
-
-    def posterior(self, exposure: ExposureModel | None = None) -> Posterior:
-        """Return the truth's distribution given measurement and terms."""
-        if self.calibration is not None:
-            return calibration_posterior(self.study.cohort, self.calibration)
-        assert self.error is not None
-        model = exposure or self.exposure
-        assert model is not None
-        return error_posterior(self.study.cohort, self.error, model, self.study.floor)
-
-    def expected(self) -> FloatArray:
-        """Return the mean of the truth given measurement and terms, one value a row."""
-        posterior = self.posterior()
-        return (posterior.weights() * self.bounded(posterior.nodes)).sum(axis=1)
-
-    def residual_sd(self) -> float:
-        """Return the SD of the truth about `expected`, averaged over rows."""
-        posterior = self.posterior()
-        weights, truth = posterior.weights(), self.bounded(posterior.nodes)
-        mean = (weights * truth).sum(axis=1, keepdims=True)
-        return float(np.sqrt((weights * (truth - mean) ** 2).sum(axis=1).mean()))
-
-    def bounded(self, nodes: FloatArray) -> FloatArray:
-        """Return true values no lower than the least possible one."""
-        return nodes if self.study.floor is None else np.maximum(nodes, self.study.floor)
-
-
-def learn_truth(study: ErrorStudy, start: TruthModel | None = None) -> TruthModel:
-    """Learn from the pairs, and from the cohort's measurements, what the truth may be.
-
-    ``start`` is a first model when ``study`` is a resample.
-
-    Raises
-    ------
-    StatisticsError
-        See `fit_error_model`, `fit_calibration_model` and, on first data, `require_signal`.
-    """
-    if study.specification.transport == "calibration":
-        return TruthModel(study, None, None, fit_calibration_model(study.pairs))
-    error = fit_error_model(study.pairs)
-    if start is None:
-        require_signal(study.cohort, error)
-    error = with_less_noise(error, study.cohort)
-    begin = None if start is None else start.exposure
-    return TruthModel(study, error, fit_exposure_model(study.cohort, error, study.floor, begin), None)
-
-
-def resampled(study: ErrorStudy, rng: np.random.Generator, *, cohort: bool) -> tuple[ErrorStudy, FloatArray]:
-    """Return the study with resampled pairs (and patients), and the numbers of the patients drawn."""
-    n = len(study.rows)
-    rows = rng.integers(n, size=n) if cohort else np.arange(n)
-    pairs = rng.integers(len(study.pairs.truth), size=len(study.pairs.truth))
-    side = study.cohort.take(rows) if cohort else study.cohort
-    return replace(study, cohort=side, pairs=study.pairs.take(pairs)), rows

@@ -1,4 +1,4 @@
-"""How a measured exposure relates to a true one that only external pairs show: what is assumed, what is read."""
+"""How a measured exposure relates to a true one that only external pairs show: what is assumed and read."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Literal
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from la_outcomes.analysis.results import (
     FloatArray,
@@ -88,7 +89,7 @@ class Side:
     terms: FloatArray
     truth: FloatArray
 
-    def take(self, rows: FloatArray) -> Side:
+    def take(self, rows: NDArray[np.intp]) -> Side:
         """Return the rows with these numbers, repeated as often as they are named."""
         names = ("measured", "zero", "error", "spread", "terms", "truth")
         return replace(self, **{name: getattr(self, name)[rows] for name in names})
@@ -195,4 +196,6 @@ def _side(
 def _transformed(values: pd.Series, offset: float | None) -> FloatArray:
     if values.dtype.kind not in "biuf":
         raise StatisticsError(f"{values.name} does not hold numbers", where=values.name)
-    return values.to_numpy(dtype=float) if offset is None else log_volume(values, offset).to_numpy(dtype=float)
+    return (
+        values.to_numpy(dtype=float) if offset is None else log_volume(values, offset).to_numpy(dtype=float)
+    )

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from la_outcomes.analysis.error_models import ExposureModel, TruthModel, learn_truth, resampled
+from la_outcomes.analysis.error_models import ExposureModel
 from la_outcomes.analysis.error_specification import ErrorSpecification, ErrorStudy, read_study
 from la_outcomes.analysis.exposure_outcome import Outcome, OutcomeFit, OutcomeKind, read_outcome
 from la_outcomes.analysis.regression_calibration import (
@@ -21,6 +21,7 @@ from la_outcomes.analysis.regression_calibration import (
 )
 from la_outcomes.analysis.results import FloatArray, Missing, require_level
 from la_outcomes.analysis.terms import Term
+from la_outcomes.analysis.truth_model import TruthModel, learn_truth, resampled
 from la_outcomes.errors import StatisticsError
 
 _BURN_IN = 10
@@ -86,7 +87,14 @@ def impute_true_exposure(
     own = effect_table(study, "multiple imputation", kind, mean, errors, (mean - margin, mean + margin))
     table = pd.concat([naive_table(study, values, kind, level), own], ignore_index=True)
     return corrected(
-        study, table, "multiple imputation", kind, truth, replicates=m * nested, n_failed=failed * nested, seed=seed
+        study,
+        table,
+        "multiple imputation",
+        kind,
+        truth,
+        replicates=m * nested,
+        n_failed=failed * nested,
+        seed=seed,
     )
 
 
@@ -114,7 +122,8 @@ def pool_nested(estimates: FloatArray, variances: FloatArray) -> tuple[FloatArra
 def _all_chains(
     study: ErrorStudy, outcome: Outcome, truth: TruthModel, m: int, nested: int, rng: np.random.Generator
 ) -> tuple[list[list[OutcomeFit]], int]:
-    chains, failed = [], 0
+    chains: list[list[OutcomeFit]] = []
+    failed = 0
     while len(chains) < m:
         again, _ = resampled(study, rng, cohort=False)
         try:
@@ -131,7 +140,9 @@ def _all_chains(
     return chains, failed
 
 
-def _chain(truth: TruthModel, outcome: Outcome, nested: int, rng: np.random.Generator) -> Iterator[OutcomeFit]:
+def _chain(
+    truth: TruthModel, outcome: Outcome, nested: int, rng: np.random.Generator
+) -> Iterator[OutcomeFit]:
     """Yield the outcome's fit to each imputation made with one draw of the error."""
     study = truth.study
     fit = calibrated_fit(study, outcome, truth)

@@ -128,7 +128,9 @@ class CumulativeOutcome:
         found = None if len(present) < 2 else fit_cumulative(x, codes, start=begin)
         if found is None or found.suspect:
             raise StatisticsError(
-                f"the fit of {self.name} has no finite estimate", where=self.name, hint="pool rare levels or terms"
+                f"the fit of {self.name} has no finite estimate",
+                where=self.name,
+                hint="pool rare levels or terms",
             )
         df = len(codes) - len(found.parameters)
         return OutcomeFit(found.parameters, found.n_thresholds, found.covariance, 1.0, df)

@@ -1,4 +1,4 @@
-"""Cumulative incidence with a competing event: Aalen-Johansen with exact ties (lifelines jitters tied days)."""
+"""Cumulative incidence with a competing event: Aalen-Johansen, ties exact (lifelines jitters tied days)."""
 
 from __future__ import annotations
 

@@ -44,7 +44,9 @@ def proportional_hazards_test(
     return pd.DataFrame(rows, columns=["term", "chi2", "df", "p"])
 
 
-def _row(name: str, places: list[int], score: FloatArray, adjusted: FloatArray) -> tuple[str, float, int, float]:
+def _row(
+    name: str, places: list[int], score: FloatArray, adjusted: FloatArray
+) -> tuple[str, float, int, float]:
     part = score[places]
     chi2 = float(part @ np.linalg.solve(adjusted[np.ix_(places, places)], part))
     return name, chi2, len(places), float(stats.chi2.sf(chi2, len(places)))
@@ -52,7 +54,7 @@ def _row(name: str, places: list[int], score: FloatArray, adjusted: FloatArray) 
 
 def _transformed_times(time: FloatArray, happened: FloatArray) -> FloatArray:
     """1 - Kaplan-Meier just before each row's time, all strata together."""
-    times, index = np.unique(time, return_inverse=True)
+    _, index = np.unique(time, return_inverse=True)
     deaths, leaving = np.bincount(index, weights=happened), np.bincount(index)
     at_risk = len(time) - np.concatenate([[0], np.cumsum(leaving)[:-1]])
     survival = np.cumprod(1 - deaths / at_risk)
@@ -67,7 +69,8 @@ def _stratum(
     order = np.argsort(time, kind="stable")
     x, time, happened, drift = x[order], time[order], happened[order], drift[order]
     risk = np.exp(x @ slopes)
-    columns = np.column_stack([risk, risk[:, None] * x, (risk[:, None, None] * x[:, :, None] * x[:, None, :]).reshape(len(x), -1)])
+    squares = (risk[:, None, None] * x[:, :, None] * x[:, None, :]).reshape(len(x), -1)
+    columns = np.column_stack([risk, risk[:, None] * x, squares])
     from_here = np.cumsum(columns[::-1], axis=0)[::-1]
     score, blocks = np.zeros(p), np.zeros((3, p, p))
     for day in np.unique(time[happened == 1]):

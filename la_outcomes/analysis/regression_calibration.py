@@ -9,11 +9,11 @@ import numpy as np
 import pandas as pd
 
 from la_outcomes.analysis.bootstrap import percentile_interval
-from la_outcomes.analysis.error_models import TruthModel, learn_truth, resampled
 from la_outcomes.analysis.error_specification import ErrorSpecification, ErrorStudy, read_study
 from la_outcomes.analysis.exposure_outcome import Outcome, OutcomeFit, OutcomeKind, read_outcome
 from la_outcomes.analysis.results import FloatArray, Missing, Result, normal_quantile, require_level
 from la_outcomes.analysis.terms import Term
+from la_outcomes.analysis.truth_model import TruthModel, learn_truth, resampled
 from la_outcomes.errors import StatisticsError
 
 _MOST_FAILURES = 0.1
@@ -56,7 +56,11 @@ class CorrectedEffect(Result):
     def to_frame(self) -> pd.DataFrame:
         """Return the coefficients with what they are per, the numbers used and the assumptions."""
         return self.coefficients.assign(
-            sd=self.sd, unit=self.unit, n=self.n, n_pairs=self.n_pairs, assumptions="; ".join(self.assumptions)
+            sd=self.sd,
+            unit=self.unit,
+            n=self.n,
+            n_pairs=self.n_pairs,
+            assumptions="; ".join(self.assumptions),
         )
 
     def effect(self, method: str | None = None) -> pd.Series:
@@ -185,7 +189,9 @@ def effect_table(
     limits: tuple[FloatArray, FloatArray],
 ) -> pd.DataFrame:
     """Return method, term, estimate, se, ci_low, ci_high and, but for linear outcomes, the odds ratios."""
-    table = pd.DataFrame({"method": method, "term": ["exposure", *study.columns], "estimate": slopes, "se": errors})
+    table = pd.DataFrame(
+        {"method": method, "term": ["exposure", *study.columns], "estimate": slopes, "se": errors}
+    )
     table["ci_low"], table["ci_high"] = limits
     if kind != "linear":
         table["ratio"], table["ratio_low"], table["ratio_high"] = (np.exp(v) for v in (slopes, *limits))
@@ -239,6 +245,6 @@ def _approximation(kind: str, slope: float, residual_sd: float) -> tuple[str, ..
     # the estimate b* = b / sqrt(1 + b^2 s^2 / 1.7^2) implies b*/b = sqrt(1 - b*^2 s^2 / 1.7^2)
     lost = 1 - np.sqrt(max(0.0, 1 - squared))
     return (
-        f"regression calibration is approximate for {kind} outcomes: at this estimate about {100 * lost:.1f} % "
-        "too near to no effect",
+        f"regression calibration is approximate for {kind} outcomes: at this estimate about "
+        f"{100 * lost:.1f} % too near to no effect",
     )

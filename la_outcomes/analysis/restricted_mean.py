@@ -70,7 +70,14 @@ def restricted_mean(
     error = float(np.sqrt(variance))
     within = happened[time <= horizon]
     return RestrictedMean(
-        estimate, error, estimate - z * error, estimate + z * error, horizon, len(time), int(within.sum()), n_missing
+        estimate,
+        error,
+        estimate - z * error,
+        estimate + z * error,
+        horizon,
+        len(time),
+        int(within.sum()),
+        n_missing,
     )
 
 
@@ -90,7 +97,9 @@ def _area(time: FloatArray, happened: FloatArray, horizon: float) -> tuple[float
     return float(first + after[0] if len(times) else horizon), float(parts.sum())
 
 
-def compare_restricted_mean(a: RestrictedMean, b: RestrictedMean, level: float = 0.95) -> RestrictedMeanDifference:
+def compare_restricted_mean(
+    a: RestrictedMean, b: RestrictedMean, level: float = 0.95
+) -> RestrictedMeanDifference:
     """Difference a - b of the restricted means of two separate groups (``survRM2::rmst2``).
 
     Raises

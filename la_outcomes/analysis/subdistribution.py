@@ -20,8 +20,8 @@ class SubdistributionData:
     """Rows sorted by time, columns centred.
 
     ``order`` sorts the caller's rows; ``code`` 0, 1, 2; ``event_times`` (J) distinct times of event 1 and
-    ``deaths`` their counts; ``first`` (J) number of the first row with T >= t_j; ``censoring_before`` G(T-) of
-    each row, ``at_event`` G(t_j-).
+    ``deaths`` their counts; ``first`` (J) number of the first row with T >= t_j; ``censoring_before`` G(T-)
+    of each row, ``at_event`` G(t_j-).
     """
 
     time: FloatArray
@@ -147,14 +147,16 @@ class SubdistributionState:
         return np.asarray(own - expected)
 
     def censoring_residuals(self) -> FloatArray:
-        """What estimating the censoring distribution adds to each row (n by p): Fine and Gray's psi (eq. 8)."""
+        """What estimating the censoring curve adds to each row (n by p): Fine and Gray's psi (eq. 8)."""
         data = self.data
         times, counts = np.unique(data.time[data.code == 0], return_counts=True)
         if not len(times):
             return np.zeros_like(data.x)
         at_risk = len(data.time) - np.searchsorted(data.time, times, side="left")
         change = self._censoring_gradient(times) / at_risk[:, None]
-        hazard = np.concatenate([np.zeros((1, change.shape[1])), np.cumsum(change * (counts / at_risk)[:, None], axis=0)])
+        hazard = np.concatenate(
+            [np.zeros((1, change.shape[1])), np.cumsum(change * (counts / at_risk)[:, None], axis=0)]
+        )
         residuals = -hazard[np.searchsorted(times, data.time, side="right")]
         censored = data.code == 0
         residuals[censored] += change[np.searchsorted(times, data.time[censored])]
@@ -169,6 +171,8 @@ class SubdistributionState:
         ahead = np.concatenate([np.cumsum(ahead[::-1], axis=0)[::-1], zero])
         ahead = ahead[np.searchsorted(data.event_times, times, side="left")]
         weight = np.where(data.code == 2, self.risk / data.censoring_before, 0.0)[:, None]
-        gone = np.concatenate([zero, np.cumsum(weight * np.column_stack([np.ones(len(data.x)), data.x]), axis=0)])
+        gone = np.concatenate(
+            [zero, np.cumsum(weight * np.column_stack([np.ones(len(data.x)), data.x]), axis=0)]
+        )
         gone = gone[np.searchsorted(data.time, times, side="left")]
         return np.asarray(gone[:, 1:] * ahead[:, :1] - gone[:, :1] * ahead[:, 1:])

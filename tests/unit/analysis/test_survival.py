@@ -1,71 +1,27 @@
-"""Survival against R's figures for the lung data, and laws that hold for any data."""
+"""Time to event: laws that hold for any data, small figures by hand, and what is refused."""
 
 from __future__ import annotations
 
-import json
-import os
-from pathlib import Path
-from typing import Any
+import time
 
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from lifelines import AalenJohansenFitter
 
+from la_outcomes.analysis.linear import CategoricalTerm, SplineTerm
 from la_outcomes.analysis.survival import (
+    compare_restricted_mean,
     cox_regression,
     cumulative_incidence,
+    fit_fine_gray,
     kaplan_meier,
     log_rank,
+    restricted_mean,
 )
 from la_outcomes.errors import StatisticsError
-
-
-@pytest.fixture(scope="module")
-def lung() -> tuple[pd.DataFrame, dict[str, Any]]:
-    folder = os.environ.get("LA_OUTCOMES_REFERENCE")
-    if not folder:
-        pytest.skip("LA_OUTCOMES_REFERENCE is not set: the published figures are not at hand")
-    statistics = Path(folder) / "statistics"
-    expected = json.loads((statistics / "expected.json").read_text())["cases"]["S01_lung"]["expected"]
-    return pd.read_csv(statistics / "lung.csv"), expected
-
-
-def test_kaplan_meier_equals_r(lung: tuple[pd.DataFrame, dict[str, Any]]) -> None:
-    data, expected = lung
-    curve = kaplan_meier(data["time"], data["status"])
-    assert (curve.n, curve.n_events) == (expected["n"], expected["events"])
-    assert curve.median == expected["median"]
-    assert [curve.median_low, curve.median_high] == expected["median_ci_loglog"]
-    for day in (180, 365):
-        published = expected[f"S{day}"]
-        assert curve.at(day) == pytest.approx([published["s"], published["lo"], published["hi"]], rel=1e-8)
-    by_sex = [kaplan_meier(*data.loc[data["sex"] == sex, ["time", "status"]].to_numpy().T) for sex in (1, 2)]
-    assert [curve.median for curve in by_sex] == [expected["median_sex1"], expected["median_sex2"]]
-
-
-def test_log_rank_equals_r(lung: tuple[pd.DataFrame, dict[str, Any]]) -> None:
-    data, expected = lung
-    test = log_rank(data["time"], data["status"], data["sex"])
-    assert (test.chi2, test.p) == pytest.approx(
-        (expected["logrank"]["chi2"], expected["logrank"]["p"]), rel=1e-8
-    )
-    assert test.df == expected["logrank"]["df"]
-
-
-def test_cox_equals_r(lung: tuple[pd.DataFrame, dict[str, Any]]) -> None:
-    data, expected = lung
-    fit = cox_regression(data, "time", "status", ["age", "sex", "ph.ecog"], missing="drop")
-    published = expected["cox"]
-    assert (fit.n, fit.n_events, fit.n_dropped) == (published["n"], published["events"], 1)
-    for _, row in fit.coefficients.iterrows():
-        by_r = published["coef"][row["term"]]
-        assert row["estimate"] == pytest.approx(by_r["coef"], rel=1e-5)
-        assert [row["se"], row["hazard_ratio"], row["ci_low"], row["ci_high"]] == pytest.approx(
-            [by_r["se"], by_r["exp"], by_r["exp_lo"], by_r["exp_hi"]], rel=1e-5
-        )
-    assert fit.loglik == pytest.approx(published["loglik"][1], rel=1e-8)
-    assert fit.c_index == pytest.approx(published["concordance"], rel=1e-8)
 
 
 def _simulated(n: int = 200, seed: int = 3) -> tuple[np.ndarray, np.ndarray]:
@@ -151,3 +107,108 @@ def test_a_separating_term_does_not_pass_for_an_estimate() -> None:
     frame["x"] = (frame["event"] == 1).astype(float)
     with pytest.raises(StatisticsError, match="converge"):
         cox_regression(frame, "days", "event", ["x"])
+
+
+def _competing(n: int = 200, seed: int = 3) -> pd.DataFrame:
+    days, event = _simulated(n, seed)
+    random = np.random.default_rng(seed)
+    x = random.normal(size=(n, 2))
+    return pd.DataFrame({"days": days * np.exp(-0.5 * x[:, 0]), "event": event, "x": x[:, 0], "z": x[:, 1]})
+
+
+def test_fine_and_gray_without_a_competing_event_is_cox() -> None:
+    frame = _competing().query("event != 2")
+    ours = fit_fine_gray(frame, "days", "event", ["x", "z"]).coefficients
+    cox = cox_regression(frame, "days", "event", ["x", "z"]).coefficients
+    assert list(ours["estimate"]) == pytest.approx(list(cox["estimate"]), rel=1e-6)
+
+
+@given(shift=st.floats(-3, 3), scale=st.floats(0.1, 5), seed=st.integers(0, 1000))
+@settings(max_examples=15, deadline=None)
+def test_fine_and_gray_follows_the_unit_and_not_the_order_of_rows(
+    shift: float, scale: float, seed: int
+) -> None:
+    frame = _competing()
+    first = fit_fine_gray(frame, "days", "event", ["x", "z"]).coefficients
+    moved = frame.assign(x=shift + scale * frame["x"], days=2 * frame["days"]).sample(
+        frac=1, random_state=seed
+    )
+    other = fit_fine_gray(moved, "days", "event", ["x", "z"]).coefficients
+    assert other["estimate"][0] * scale == pytest.approx(first["estimate"][0], rel=1e-6)
+    assert list(other["z"]) == pytest.approx(list(first["z"]), rel=1e-6)
+
+
+def test_fine_and_gray_predicts_the_observed_incidence_at_the_mean() -> None:
+    frame = _competing(400)
+    fit = fit_fine_gray(frame, "days", "event", ["z"])
+    curve = cumulative_incidence(frame["days"], frame["event"])
+    assert fit.predict(frame, [150.0])[150.0].mean() == pytest.approx(curve.at(150)[0], abs=0.01)
+    with pytest.raises(StatisticsError, match="times must lie"):
+        fit.predict(frame, [-1.0])
+
+
+def test_fine_and_gray_of_five_thousand_takes_about_a_second() -> None:
+    frame = _competing(5000)
+    for j in range(8):
+        frame[f"w{j}"] = np.random.default_rng(j).normal(size=5000)
+    start = time.process_time()
+    fit_fine_gray(frame, "days", "event", ["x", "z", *(f"w{j}" for j in range(8))])
+    assert time.process_time() - start < 3
+
+
+def test_fine_and_gray_sums_residuals_by_cluster() -> None:
+    frame = _competing().assign(pair=lambda t: np.arange(len(t)) // 2)
+    own = frame.assign(own=np.arange(len(frame)))
+    plain = fit_fine_gray(frame, "days", "event", ["x"])
+    each = fit_fine_gray(own, "days", "event", ["x"], cluster="own")
+    pairs = fit_fine_gray(frame, "days", "event", ["x"], cluster="pair")
+    assert each.coefficients["se"][0] == pytest.approx(plain.coefficients["se"][0])
+    assert (pairs.n_clusters, each.n_clusters) == (100, 200)
+    assert pairs.coefficients["se"][0] != pytest.approx(plain.coefficients["se"][0], rel=1e-4)
+
+
+def test_fine_and_gray_refuses_what_it_cannot_fit() -> None:
+    frame = _competing(60)
+    with pytest.raises(StatisticsError, match="nobody had the event"):
+        fit_fine_gray(frame.assign(event=2 * (frame["event"] == 2)), "days", "event", ["x"])
+    with pytest.raises(StatisticsError, match="events are coded"):
+        fit_fine_gray(frame.assign(event=frame["event"] + 1), "days", "event", ["x"])
+    with pytest.raises(StatisticsError, match="did not converge"):
+        fit_fine_gray(frame.assign(x=(frame["event"] == 1) * 1.0), "days", "event", ["x"])
+    with pytest.raises(StatisticsError, match="covariance="):
+        fit_fine_gray(frame, "days", "event", ["x"], covariance="HC3")  # type: ignore[arg-type]
+
+
+def test_terms_of_several_columns_are_tested_together() -> None:
+    frame = _competing(300).query("event != 2").assign(group=lambda t: pd.Categorical(np.arange(len(t)) % 3))
+    fit = cox_regression(frame, "days", "event", [SplineTerm("x", 4), CategoricalTerm("group")])
+    table = fit.proportional_hazards.set_index("term")
+    assert list(fit.coefficients["term"]) == ["x", "x'", "x''", "group1", "group2"]
+    assert table.loc["x (all)", "df"] == 3
+    assert table.loc["group (all)", "df"] == 2
+    assert table.loc["global", "df"] == 5
+
+
+def test_the_restricted_mean_is_the_mean_when_all_have_died() -> None:
+    mean = restricted_mean([10.0, 20, 30, 60], [1, 1, 1, 1], 100)
+    assert mean.estimate == pytest.approx(30)
+    assert mean.n_events == 4
+
+
+def test_the_restricted_mean_counts_days_before_the_horizon_only() -> None:
+    mean = restricted_mean([10.0, 20, 30, 40], [1, 0, 1, 0], 35)
+    # S is 1 to day 10, 3/4 to day 30, 3/8 to day 35
+    assert mean.estimate == pytest.approx(10 + 20 * 0.75 + 5 * 0.375)
+    with pytest.raises(StatisticsError, match="beyond the last follow-up"):
+        restricted_mean([10.0, 20], [1, 0], 30)
+    with pytest.raises(StatisticsError, match="horizon of -1"):
+        restricted_mean([10.0, 20], [1, 0], -1)
+
+
+def test_swapping_groups_turns_the_difference_of_means() -> None:
+    days, event = _simulated(100)
+    a, b = (restricted_mean(days[half::2], event[half::2] == 1, 200) for half in (0, 1))
+    forth, back = compare_restricted_mean(a, b), compare_restricted_mean(b, a)
+    assert (forth.estimate, forth.p) == pytest.approx((-back.estimate, back.p))
+    with pytest.raises(StatisticsError, match="horizons differ"):
+        compare_restricted_mean(a, restricted_mean(days, event == 1, 100))
