@@ -225,12 +225,14 @@ def coefficient_table(
 
 
 def _odds(terms: Sequence[Hashable], logarithms: FloatArray) -> FloatArray:
-    beyond = np.flatnonzero(np.abs(logarithms) > _LARGEST_LOG)
-    if len(beyond):
-        name = terms[beyond[0]]
+    beyond = np.abs(logarithms) > _LARGEST_LOG
+    # The intercept's odds are those of a patient whose values are all 0, however far that is from the data.
+    refused = [name for name, far in zip(terms, beyond, strict=True) if far and name != "(Intercept)"]
+    if refused:
         raise StatisticsError(
-            f"the odds ratio of {name} per unit, or its limit, is beyond what a computer can print",
-            where=name,
+            f"the odds ratio of {refused[0]} per unit, or its limit, is beyond what a computer can print",
+            where=refused[0],
             hint="give the variable in larger units, or per SD",
         )
-    return np.exp(logarithms)
+    with np.errstate(over="ignore"):
+        return np.exp(logarithms)

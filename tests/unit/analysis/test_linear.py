@@ -253,6 +253,14 @@ class TestCovariances:
             table["estimate"].to_numpy()[1:]
         )
 
+    def test_an_intercept_far_from_the_data_does_not_hinder(self):
+        rng = np.random.default_rng(0)
+        year = rng.integers(2010, 2024, 300)
+        dead = (rng.random(300) < 1 / (1 + np.exp(0.8 * (year - 2017)))).astype(int)
+        table = fit_logistic(pd.DataFrame({"year": year, "dead": dead}), "dead", ["year"]).coefficients
+        assert table["odds_ratio"][0] == np.inf
+        assert table["odds_ratio"][1] == pytest.approx(np.exp(-0.8), rel=0.2)
+
     def test_leverage_one_is_refused(self):
         frame = cohort().assign(alone=lambda t: (t.index == 0).astype(int))
         with pytest.raises(StatisticsError, match="leverage 1"):
