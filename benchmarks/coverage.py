@@ -132,7 +132,7 @@ def _summary(
     n, truth = len(part), part["truth"]
     covered = float(((part["low"] <= truth) & (truth <= part["high"])).mean())
     spread = float(part["estimate"].std())
-    scale = abs(float(truth.mean())) or spread
+    scale = abs(float(truth.mean())) or spread or 1.0
     bias = float((part["estimate"] - truth).mean()) / scale
     error = sqrt(NOMINAL * (1 - NOMINAL) / n)
     right = abs(covered - NOMINAL) <= 3 * error and abs(bias) < largest_bias

@@ -1,6 +1,7 @@
 """Speed of the statistics, one thread, all in the same run; prints one line a claim, in CPU seconds.
 
-    python benchmarks/statistics.py [--rows 100000] [--without-statsmodels]
+    python benchmarks/statistics.py [--rows 100000] [--million 1000000] [--replicates 1000]
+                                    [--without-statsmodels]
 
 Proportional odds at ROWS x 12 x 7 levels against statsmodels, and R (ordinal::clm, rms::lrm) where Rscript is
 installed; a cohort of 867; bootstrap of 20 imputations in 2 processes; imputing inside the bootstrap; and a
@@ -115,8 +116,8 @@ def against_r(frame: pd.DataFrame, ours: ProportionalOddsFit, seconds: float) ->
         print(f"largest difference {distance:.1e} standard errors")
 
 
-def imputed_bootstraps() -> None:
-    """20 imputations x 1,000 bootstraps of n = 867 on 2 processes; then imputing inside the bootstrap."""
+def imputed_bootstraps(replicates: int) -> None:
+    """20 imputations x ``replicates`` bootstraps of n = 867; then imputing inside the bootstrap."""
     frame = cohort(867)
     rng = np.random.default_rng(1)
     for name in ("x0", "x1", "x2"):
@@ -125,9 +126,9 @@ def imputed_bootstraps() -> None:
     print(f"impute n = 867, 13 columns, 3 incomplete, m = 20, 10 iterations: {seconds:.1f} s")
     fitted = fit_imputed(fit, completed)
     start = time.perf_counter()
-    seconds, _ = timed(lambda: bootstrap_imputed(fitted, 1000, seed=1, jobs=2))
+    seconds, _ = timed(lambda: bootstrap_imputed(fitted, replicates, seed=1, jobs=2))
     print(
-        f"20 imputations x 1,000 bootstraps, 2 processes: {seconds:.1f} CPU s, {seconds / 2:.1f} s "
+        f"20 imputations x {replicates:,} bootstraps, 2 processes: {seconds:.1f} CPU s, {seconds / 2:.1f} s "
         f"on 2 free cores (limit 60); {time.perf_counter() - start:.1f} s by the clock"
     )
     seconds, _ = timed(lambda: bootstrap_then_impute(fit, frame, 10, 2, seed=1))
@@ -142,6 +143,8 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--rows", type=int, default=100_000)
+    parser.add_argument("--million", type=int, default=1_000_000)
+    parser.add_argument("--replicates", type=int, default=1000)
     parser.add_argument("--without-statsmodels", action="store_true")
     arguments = parser.parse_args()
     small = cohort(867)
@@ -153,12 +156,13 @@ def main() -> None:
     if not arguments.without_statsmodels:
         against_statsmodels(frame, ours, seconds)
     against_r(frame, ours, seconds)
-    imputed_bootstraps()
-    million = cohort(1_000_000)
+    imputed_bootstraps(arguments.replicates)
+    million = cohort(arguments.million)
     seconds, _ = timed(lambda: fit(million).c_index)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2
     print(
-        f"proportional odds and C, 1,000,000 x 12 x 7: {seconds:.1f} s, peak memory {peak:.1f} GB (limit 8)"
+        f"proportional odds and C, {arguments.million:,} x 12 x 7: {seconds:.1f} s, "
+        f"peak memory {peak:.1f} GB (limit 8)"
     )
 
 
