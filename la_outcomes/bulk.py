@@ -59,10 +59,19 @@ def write_bulk(out_dir: str | Path, *, kind: str, table: str, frame: pd.DataFram
     """
     header = {"shard_version": SHARD_VERSION, "kind": kind, "table": table, "run": run.row()}
     rows = to_arrow(table, frame).replace_schema_metadata({_HEADER_KEY: canonical_json(header)})
+    return _write(Path(out_dir) / "shards", f"bulk-{table}", rows)
+
+
+def rewrite_bulk(path: Path, rows: pa.Table) -> Path:
+    """Write some of a bulk shard's rows, its header with them, as a new shard beside it; returns its path."""
+    return _write(path.parent, path.stem.rpartition("-")[0], rows)
+
+
+def _write(folder: Path, stem: str, rows: pa.Table) -> Path:
     sink = pa.BufferOutputStream()
     pq.write_table(rows, sink, compression="zstd")
     content = sink.getvalue()
-    path = Path(out_dir) / "shards" / f"bulk-{table}-{hashlib.sha256(content).hexdigest()[:16]}.parquet"
+    path = folder / f"{stem}-{hashlib.sha256(content).hexdigest()[:16]}.parquet"
     with atomic_path(path) as temporary:
         temporary.write_bytes(content)
     return path

@@ -40,6 +40,9 @@ def tell(report: IngestReport) -> None:
         print(f"  {table}: {count} rows")
     if report.n_transient:
         print(f"{report.n_transient} of them are failures that may pass: run their command again")
+    if report.n_withheld:
+        print(f"{report.n_withheld} of them held rows of erased patients, which were left out")
+        print("  to take these out of the shards too: la-outcomes erase PATIENT_ID DIR --accept")
     for fault in report.faults:
         print(f"  left out: {fault.file}: {fault.reason}")
     if report.faults:

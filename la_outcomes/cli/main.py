@@ -34,6 +34,8 @@ VERBS = {
     "export": "Write the registry's tables for other software.",
     "trace": "Follow a published number back to its masks.",
     "report": "Run all analyses and gather them in one HTML page.",
+    "freeze": "Fix a cohort for a publication, and show later that nothing changed.",
+    "erase": "Take a patient who withdrew out of everything.",
     "backup": "Copy a registry to a file.",
     "restore": "Bring a registry back from a backup.",
 }

@@ -25,6 +25,8 @@ def command(
         print(json.dumps(asdict(found), indent=1))
         return
     print(f"schema {found.schema_version}, last ingest {found.last_ingest or 'never'} (UTC)")
+    if found.n_erased:
+        print(f"{found.n_erased} patients erased")
     filled = [{"table": name, "rows": count} for name, count in found.tables.items() if count]
     for title, rows in (
         ("Tables", filled),

@@ -17,6 +17,7 @@ from la_outcomes.registry.database import check_not_held, open_for_writing, open
 from la_outcomes.registry.export import export
 from la_outcomes.registry.files import imports_folder, snapshot_path, wal_path
 from la_outcomes.registry.rules import quote
+from la_outcomes.registry.withdrawal.erase import enforce
 from la_outcomes.shards import atomic_path, sha256_file, write_text_atomic
 
 MANIFEST = "backup.json"
@@ -57,7 +58,8 @@ def restore(folder: str | Path, registry: str | Path, *, replace: bool = False) 
 
     An existing registry is refused without ``replace``, and otherwise stays as
     ``<name>.before-restore.duckdb``. Imports accepted since the backup stay beside the registry and go in
-    with the next ingest. Raises ``InputError`` where the backup is not whole.
+    with the next ingest; patients erased since are left out of all that comes back. Raises ``InputError``
+    where the backup is not whole.
     """
     folder, registry = Path(folder), Path(registry)
     manifest = _checked_manifest(folder)
@@ -74,6 +76,7 @@ def restore(folder: str | Path, registry: str | Path, *, replace: bool = False) 
         shutil.copytree(folder / "imports", imports_folder(registry), dirs_exist_ok=True)
     with open_for_writing(registry):
         pass
+    enforce(registry)
     return manifest
 
 

@@ -18,6 +18,7 @@ from la_outcomes.registry.files import imports_folder, snapshot_path, wal_path
 from la_outcomes.registry.merge import START_TABLE, merge
 from la_outcomes.registry.shard_files import SHARD_COLUMN, Fault, Shard, ShardFile, find_shards, read_any
 from la_outcomes.registry.staging import stage_shards
+from la_outcomes.registry.withdrawal.tombstones import known_tombstones, withhold
 from la_outcomes.shards import TRANSIENT_STATUS
 
 
@@ -26,12 +27,14 @@ class IngestReport:
     """What an ingest did.
 
     ``n_taken`` shards went in with ``rows`` by table, ``n_known`` had gone in before, ``faults`` were left
-    out; ``n_transient`` of those taken are failures that a rerun of their command may turn into results.
+    out; ``n_transient`` of those taken are failures that a rerun of their command may turn into results, and
+    ``n_withheld`` held rows about erased patients, which were dropped.
     """
 
     n_known: int = 0
     n_taken: int = 0
     n_transient: int = 0
+    n_withheld: int = 0
     rows: dict[str, int] = field(default_factory=dict)
     faults: list[Fault] = field(default_factory=list)
 
@@ -52,7 +55,7 @@ def ingest(folders: Sequence[str | Path], registry: str | Path) -> IngestReport:
     registry = Path(registry)
     files = _shard_files(folders, registry)
     with open_for_writing(registry) as connection:
-        return _ingest_files(connection, files)
+        return take_in_files(connection, files)
 
 
 def rebuild(folders: Sequence[str | Path], registry: str | Path) -> IngestReport:
@@ -69,7 +72,7 @@ def rebuild(folders: Sequence[str | Path], registry: str | Path) -> IngestReport
     fresh = registry.with_name(f".{registry.stem}.rebuild.duckdb")
     _remove(fresh)
     with open_for_writing(fresh) as connection:
-        report = _ingest_files(connection, files)
+        report = take_in_files(connection, files)
     if registry.exists():
         os.replace(registry, registry.with_suffix(".before-rebuild.duckdb"))
     wal_path(registry).unlink(missing_ok=True)
@@ -95,10 +98,12 @@ def _check_nothing_is_left_out(registry: Path, files: list[ShardFile]) -> None:
     try:
         with open_read_only(registry) as connection:
             known = connection.execute("SELECT file_name FROM ingested ORDER BY file_name").fetchall()
+            erased = known_tombstones(connection)
     except (InputError, duckdb.Error):  # damaged: a reason to rebuild
         return
     found = {file.path.name for file in files}
-    if absent := [name for (name,) in known if name not in found]:
+    absent = [name for (name,) in known if name not in found]
+    if absent := [name for name in absent if not erased.among([name])]:
         raise InputError(
             f"{len(absent)} shards of the present registry are not in these folders, as {absent[0]}",
             where=registry.name,
@@ -111,7 +116,10 @@ def _remove(registry: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def _ingest_files(connection: duckdb.DuckDBPyConnection, files: list[ShardFile]) -> IngestReport:
+def take_in_files(
+    connection: duckdb.DuckDBPyConnection, files: list[ShardFile], only_kind: str | None = None
+) -> IngestReport:
+    """Take these files into the registry that the connection holds, those of one kind where it is given."""
     report = IngestReport()
     rows = connection.execute(
         "SELECT file_name, size_bytes, modified_ns, shard_sha256 FROM ingested"
@@ -119,6 +127,8 @@ def _ingest_files(connection: duckdb.DuckDBPyConnection, files: list[ShardFile])
     identities, digests = {row[:3] for row in rows}, {row[3] for row in rows}
     new = [file for file in files if file.identity not in identities]
     shards = _in_order(_read_all(new, report))
+    if only_kind:
+        shards = [shard for shard in shards if shard.kind == only_kind]
     fresh = [shard for shard in shards if shard.sha256 not in digests]
     report.n_known = len(files) - len(new) + len(shards) - len(fresh)
     connection.begin()
@@ -130,6 +140,12 @@ def _ingest_files(connection: duckdb.DuckDBPyConnection, files: list[ShardFile])
         raise
     connection.commit()
     return report
+
+
+def know_shards(connection: duckdb.DuckDBPyConnection, paths: Iterable[Path]) -> None:
+    """Write shards into the ledger whose rows the registry has already."""
+    files = [(path, path.stat()) for path in paths]
+    _write_ledger(connection, [read_any(ShardFile(p, s.st_size, s.st_mtime_ns)) for p, s in files])
 
 
 def _read_all(files: Iterable[ShardFile], report: IngestReport) -> list[Shard]:
@@ -154,6 +170,7 @@ def _take_in(connection: duckdb.DuckDBPyConnection, shards: list[Shard], report:
     connection.execute(f"CREATE OR REPLACE TEMP TABLE {START_TABLE} AS FROM starts")
     connection.unregister("starts")
     stage = stage_shards(connection, shards)
+    report.n_withheld = withhold(stage)
     refuse_faulty(stage)
     report.rows = merge(stage)
     report.faults += [

@@ -44,9 +44,10 @@ def refresh(connection: duckdb.DuckDBPyConnection, dictionary: Dictionary | None
     codes = [(lookup.name, list(lookup.values.items())) for lookup in lookups.values()]
     note = f"What analyses start from, one row a patient. Definitions {sha256_json([views, codes])[:16]}."
     found = connection.execute(
-        "SELECT comment FROM duckdb_views() WHERE view_name = 'analysis_cohort'"
-    ).fetchone()
-    if found == (note,):
+        "SELECT comment FROM duckdb_views()"
+        " WHERE view_name = 'analysis_cohort' AND database_name = current_database()"
+    ).fetchall()
+    if found == [(note,)]:
         return
     fill = "; ".join(_fill_lookup(lookup) for lookup in lookups.values())
     connection.execute(f"BEGIN; {fill}; {views}; COMMENT ON VIEW analysis_cohort IS {literal(note)}; COMMIT")
@@ -54,7 +55,11 @@ def refresh(connection: duckdb.DuckDBPyConnection, dictionary: Dictionary | None
 
 def comment(connection: duckdb.DuckDBPyConnection, dictionary: Dictionary | None = None) -> None:
     """Write descriptions and units of the tables and columns there are into the database."""
-    there = set(connection.execute("SELECT table_name, column_name FROM duckdb_columns()").fetchall())
+    there = set(
+        connection.execute(
+            "SELECT table_name, column_name FROM duckdb_columns() WHERE database_name = current_database()"
+        ).fetchall()
+    )
     connection.execute(";\n".join(_comments(dictionary or load_dictionary(), there)))
 
 

@@ -47,6 +47,7 @@ class Status:
     not_measured: list[dict[str, Any]]
     models: list[dict[str, Any]]
     left_to_do: list[dict[str, Any]]
+    n_erased: int
 
 
 def status(registry: str | Path) -> Status:
@@ -64,7 +65,15 @@ def status(registry: str | Path) -> Status:
             name: rows(f"SELECT count(*) AS n FROM {quote(name)}")[0]["n"]
             for name in load_dictionary().tables
         }
+        (erased,) = rows("SELECT count(*) AS n FROM erasures WHERE is_patient")
         left = [row for row in rows(_LEFT) if row["n"]]
         return Status(
-            head["version"], last["moment"], counts, rows(_COHORTS), rows(_REASONS), rows(_MODELS), left
+            head["version"],
+            last["moment"],
+            counts,
+            rows(_COHORTS),
+            rows(_REASONS),
+            rows(_MODELS),
+            left,
+            erased["n"],
         )

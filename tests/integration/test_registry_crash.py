@@ -20,11 +20,11 @@ INGEST = "import sys; from la_outcomes.registry.ingest import ingest; ingest([sy
 COMMIT_AND_DIE = """
 import os, sys
 from la_outcomes.registry import ingest
-original = ingest._ingest_files
+original = ingest.take_in_files
 def then_die(*arguments):
     original(*arguments)
     os.kill(os.getpid(), 9)
-ingest._ingest_files = then_die
+ingest.take_in_files = then_die
 ingest.ingest([sys.argv[1]], sys.argv[2])
 """
 CONSISTENT = """

@@ -1,0 +1,1 @@
+"""Patients who withdraw: taken out of registry, shards, pictures and exports, and kept out for good."""
