@@ -11,12 +11,11 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-import duckdb
 import numpy as np
 import pandas as pd
 
-from la_outcomes.errors import UsageError
 from la_outcomes.registry.database import open_read_only
+from la_outcomes.registry.query import check_condition
 
 EVERYBODY = "TRUE"
 
@@ -132,24 +131,5 @@ def _select(registry: str | Path, sql: str, population: str | None) -> pd.DataFr
     chosen = f"SELECT * FROM analysis_cohort WHERE ({population or EVERYBODY}\n)"
     with closing(open_read_only(registry)) as connection:
         if population is not None:
-            _check_condition(connection, chosen, population)
+            check_condition(connection, population)
         return connection.execute(sql.format(chosen=chosen)).df()
-
-
-def _check_condition(connection: duckdb.DuckDBPyConnection, chosen: str, population: str) -> None:
-    """Refuse what is no single condition: it must bind, and must leave the SELECT around it as it was."""
-    try:
-        statements = duckdb.extract_statements(chosen)
-        whole = len(statements) == 1 and ";" not in population
-        connection.execute(f"SELECT count(*) FROM analysis_cohort WHERE NOT ({population}\n)")
-        connection.execute(f"SELECT count(*) FROM ({chosen})")
-    except duckdb.Error as error:
-        whole, reason = False, str(error).splitlines()[0]
-    else:
-        reason = "more than one statement"
-    if not whole:
-        raise UsageError(
-            f"the population is no condition on analysis_cohort: {reason}",
-            where=f"--population {population!r}",
-            hint="for example: cohort = 'clinical' AND age_years >= 50",
-        )

@@ -98,13 +98,14 @@ def freeze(registry: str | Path, name: str, population: str | None = None) -> Fr
 def frozen_cohorts(registry: str | Path) -> list[Frozen]:
     """All frozen cohorts, the oldest first."""
     with open_read_only(registry) as connection:
-        return [
-            Frozen(*row[:5], json.loads(row[5]), json.loads(row[6]))
-            for row in connection.execute(
-                "SELECT freeze_name, frozen_at, population, n, cohort_sha256, columns_sha256, versions"
-                " FROM freezes ORDER BY frozen_at, freeze_name"
-            ).fetchall()
-        ]
+        rows = connection.execute(
+            "SELECT freeze_name, frozen_at, population, n, cohort_sha256, columns_sha256, versions"
+            " FROM freezes ORDER BY frozen_at, freeze_name"
+        ).fetchall()
+    return [
+        Frozen(name, at, population, n, digest, json.loads(columns), json.loads(versions))
+        for name, at, population, n, digest, columns, versions in rows
+    ]
 
 
 def compare(registry: str | Path, name: str) -> Difference:
@@ -150,7 +151,7 @@ def _row_hashes(
     connection: duckdb.DuckDBPyConnection, columns: list[str], chosen: str, values: list[Any]
 ) -> pd.DataFrame:
     """Columns patient_id and row_sha256 of the chosen patients, in the order of patient_id."""
-    packed = ", ".join(f"{quote(name)} := {quote(name)}" for name in columns)
+    packed = ", ".join(f"{quote(name)} := {quote(name)}" for name in sorted(columns))
     return connection.execute(
         f"SELECT patient_id, sha256(to_json(struct_pack({packed}))::VARCHAR) AS row_sha256"
         f" FROM analysis_cohort WHERE patient_id IN ({chosen}) ORDER BY patient_id",
@@ -167,9 +168,7 @@ def _column_hashes(
     connection: duckdb.DuckDBPyConnection, columns: list[str], patients: list[str]
 ) -> dict[str, str]:
     """A hash of each column's values in the order of patient_id, NULL told from any text."""
-    sums = ", ".join(
-        f"sha256(to_json(list({quote(name)} ORDER BY patient_id))::VARCHAR)" for name in columns
-    )
+    sums = ", ".join(f"sha256(to_json(list({quote(name)} ORDER BY patient_id))::VARCHAR)" for name in columns)
     row = connection.execute(
         f"SELECT {sums} FROM analysis_cohort WHERE patient_id IN (SELECT unnest(?))", [patients]
     ).fetchall()[0]

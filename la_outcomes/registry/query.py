@@ -33,3 +33,26 @@ def ask(registry: str | Path, sql: str) -> Iterator[duckdb.DuckDBPyRelation]:
         ) from error
     finally:
         connection.close()
+
+
+def check_condition(connection: duckdb.DuckDBPyConnection, population: str) -> None:
+    """Refuse what is no single condition on ``analysis_cohort``.
+
+    It must bind, and must leave the SELECT around it as it was. Raises ``UsageError``.
+    """
+    chosen = f"SELECT * FROM analysis_cohort WHERE ({population}\n)"
+    try:
+        statements = duckdb.extract_statements(chosen)
+        whole = len(statements) == 1 and ";" not in population
+        connection.execute(f"SELECT count(*) FROM analysis_cohort WHERE NOT ({population}\n)")
+        connection.execute(f"SELECT count(*) FROM ({chosen})")
+    except duckdb.Error as error:
+        whole, reason = False, str(error).splitlines()[0]
+    else:
+        reason = "more than one statement"
+    if not whole:
+        raise UsageError(
+            f"the population is no condition on analysis_cohort: {reason}",
+            where=f"--population {population!r}",
+            hint="for example: cohort = 'clinical' AND age_years >= 50",
+        )
