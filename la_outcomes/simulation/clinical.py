@@ -127,6 +127,9 @@ def _observe(draws: Draws, columns: Columns, clinical: dict[str, Any]) -> Column
     followed = follow(draws, outcomes, missing["mrs_3m"], clinical["follow_up"])
     everything = {f"true_{name}": values for name, values in outcomes.items()} | followed | seen
     everything |= measure(draws, columns | seen, clinical["measurement"], clinical["scanners"])
+    again = measure(draws, columns | seen, clinical["measurement"], clinical["scanners"], " repeat")
+    everything |= {f"{name}_repeat": again[name] for name in ("la_volume_ml", "not_measured_reason")}
+    everything["ct_repeated"] = draws.uniform("repeat ct") < clinical["repeat_ct"]["share"]
     everything |= {f"missing_{name}": mask for name, mask in missing.items()}
     return everything | _ratings(draws, columns, clinical["fazekas"])
 

@@ -12,6 +12,7 @@ from la_outcomes.simulation.clinical_draws import Columns
 from la_outcomes.simulation.parameters import Parameters
 
 VALID_FROM = pd.Timestamp("2000-01-01")
+REPEAT_SUFFIX = "-ct2"
 _YES_NO = ("hypertension", "diabetes", "hyperlipidaemia", "smoking", "atrial_fibrillation", "prior_stroke")
 _NUMBERS = {
     "age_years": 1, "bmi_kg_m2": 1, "systolic_bp_mmhg": 0, "glucose_mmol_l": 2, "infarct_volume_ml": 2,
@@ -26,11 +27,16 @@ def registry_tables(columns: Columns, seed: int, parameters: Parameters) -> dict
     ct_ids, flair_ids = ids + "-ct", ids + "-flair"
     with_mri = columns["mri_selected"]
     card = measurement_card(parameters)
+    ct_scans = _ct_scans(columns, ids, ct_ids)
     return {
         "models": _models(card),
         "patients": _patients(columns, ids),
         "scans": pd.concat(
-            [_ct_scans(columns, ids, ct_ids), _flair_scans(columns, ids, flair_ids)[with_mri]],
+            [
+                ct_scans,
+                _repeated(ct_scans, ids, columns["ct_repeated"]),
+                _flair_scans(columns, ids, flair_ids)[with_mri],
+            ],
             ignore_index=True,
         ),
         "pairs": pd.DataFrame(
@@ -39,7 +45,13 @@ def registry_tables(columns: Columns, seed: int, parameters: Parameters) -> dict
         "clinical": _clinical(columns, ids),
         "outcomes": _outcomes(columns, ids),
         "fazekas_ratings": _fazekas(columns, ct_ids, list(parameters["clinical"]["fazekas"]["readers"])),
-        "la_measurements": _la_measurements(columns, ct_ids, card),
+        "la_measurements": pd.concat(
+            [
+                _la_measurements(columns, ct_ids, card),
+                _la_measurements(columns, ids + REPEAT_SUFFIX, card, "_repeat")[columns["ct_repeated"]],
+            ],
+            ignore_index=True,
+        ),
         "wmh_measurements": _wmh_measurements(columns, flair_ids, card, parameters)[with_mri].reset_index(
             drop=True
         ),
@@ -110,6 +122,14 @@ def _ct_scans(columns: Columns, ids: pd.Series, scan_ids: pd.Series) -> pd.DataF
     )
 
 
+def _repeated(ct_scans: pd.DataFrame, ids: pd.Series, repeated: np.ndarray) -> pd.DataFrame:
+    """A second CT on the same scanner a quarter of an hour later, of the patients who get one."""
+    again = ct_scans.assign(
+        scan_id=ids + REPEAT_SUFFIX, days_from_onset=np.round(ct_scans["days_from_onset"] + 0.01, 3)
+    )
+    return again[repeated]
+
+
 def _flair_scans(columns: Columns, ids: pd.Series, scan_ids: pd.Series) -> pd.DataFrame:
     days = columns["onset_to_ct_hours"] / 24 + columns["days_between"]
     return pd.DataFrame(
@@ -169,15 +189,17 @@ def _fazekas(columns: Columns, scan_ids: pd.Series, readers: list[str]) -> pd.Da
     return pd.concat(tables, ignore_index=True)
 
 
-def _la_measurements(columns: Columns, scan_ids: pd.Series, card: dict[str, Any]) -> pd.DataFrame:
-    measured = ~np.isnan(columns["la_volume_ml"])
+def _la_measurements(
+    columns: Columns, scan_ids: pd.Series, card: dict[str, Any], which: str = ""
+) -> pd.DataFrame:
+    measured = ~np.isnan(columns["la_volume_ml" + which])
     return pd.DataFrame(
         {
             "scan_id": scan_ids,
             "model_sha256": sha256_json(card),
             "parameters_sha256": sha256_json(card["declared_error"]),
-            "la_volume_ml": np.round(columns["la_volume_ml"], 3),
-            "not_measured_reason": columns["not_measured_reason"],
+            "la_volume_ml": np.round(columns["la_volume_ml" + which], 3),
+            "not_measured_reason": columns["not_measured_reason" + which],
             "brain_volume_ml": np.where(measured, np.round(columns["brain_volume_ml"], 1), np.nan),
             "icv_ml": np.where(measured, np.round(columns["icv_ml"], 1), np.nan),
         }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +13,14 @@ from la_outcomes.dictionary import load_dictionary
 from la_outcomes.errors import InputError
 from la_outcomes.execution import Outcome, map_cases, raise_if_any_failed
 from la_outcomes.provenance import Run
-from la_outcomes.shards import Rows, atomic_path, read_shard, shard_path
+from la_outcomes.shards import Rows, read_shard, shard_path
 from la_outcomes.simulation.anatomy import list_anatomies
 from la_outcomes.simulation.clinical import ClinicalSimulation, simulate_clinical
+from la_outcomes.simulation.cohort_tables import write_tables
 from la_outcomes.simulation.fields import drawn as normal
 from la_outcomes.simulation.fields import stream
 from la_outcomes.simulation.infarcts import list_infarcts
+from la_outcomes.simulation.outputs import Outputs
 from la_outcomes.simulation.parameters import Parameters, load_parameters
 from la_outcomes.simulation.patient import CtSettings, FlairSettings, PatientSpec
 from la_outcomes.simulation.patient_case import KIND, PatientCase, simulate_patient
@@ -33,15 +35,6 @@ _ROWS_OF_PATIENTS = (
     "outcomes",
     "fazekas_ratings",
 )
-_SCAN_COLUMNS = (
-    "patient_id", "scan_id", "modality", "path", "cohort", "is_simulated", "site", "sex",
-    "is_contrast_enhanced", "sha256", "manufacturer", "kernel", "kvp", "slice_thickness_mm",
-    "pixel_spacing_mm", "slice_spacing_mm", "gantry_tilt_deg", "days_from_onset",
-)  # fmt: skip
-_PAIR_COLUMNS = (
-    "patient_id", "cohort", "is_simulated", "site", "sex", "ct_scan_id", "ct_path", "flair_scan_id",
-    "flair_path", "wmh_mask_path", "infarct_mask_path", "days_between", "anatomy",
-)  # fmt: skip
 
 
 def simulate_cohort(
@@ -54,6 +47,7 @@ def simulate_cohort(
     preset: str = "routine",
     jobs: int = 1,
     parameters: Parameters | None = None,
+    outputs: Outputs | None = None,
 ) -> list[Outcome]:
     """Simulate patients with images; returns one outcome a patient.
 
@@ -68,6 +62,7 @@ def simulate_cohort(
     preset : of ``parameters["image"]["presets"]``: "routine" (0.4-0.5 mm pixels) or "small" (about 1 mm,
         for demonstrations and tests).
     parameters : from ``load_parameters``; the packaged ones where None.
+    outputs : names of the files, and whether scans are written as DICOM too.
 
     Raises
     ------
@@ -81,10 +76,11 @@ def simulate_cohort(
     clinical = _clinical(patients, seed, parameters)
     settings = {"seed": seed, "preset": preset, "simulator_version": parameters["version"]}
     run = Run("simulate", {**settings, "image": parameters["image"]}, seed)
+    outputs = outputs or Outputs()
     sources = _Sources(anatomies, infarcts)
     by_patient = _rows_by_patient(clinical)
     cases = [
-        _case(out_dir, row, by_patient[row["patient_id"]], sources, (seed, parameters, run))
+        _case(out_dir, row, by_patient[row["patient_id"]], sources, (seed, parameters, run), outputs)
         for row in _complete_rows(clinical)
     ]
     # one anatomy after the other: a worker keeps the last ones it read
@@ -92,7 +88,8 @@ def simulate_cohort(
     outcomes = map_cases(simulate_patient, in_turn, jobs=jobs, label="simulating heads")
     done = {outcome.case_id for outcome in outcomes if outcome.succeeded}
     finished = [case for case in cases if case.case_id in done]
-    _write_tables(out_dir, [read_shard(shard_path(out_dir, KIND, case.key))["rows"] for case in finished])
+    rows = [read_shard(shard_path(out_dir, KIND, case.key))["rows"] for case in finished]
+    write_tables(out_dir, rows, outputs)
     raise_if_any_failed(outcomes, what="simulated patients")
     return outcomes
 
@@ -180,6 +177,7 @@ def _case(
     rows: Rows,
     sources: _Sources,
     how: tuple[int, Parameters, Run],
+    outputs: Outputs,
 ) -> PatientCase:
     seed, parameters, run = how
     names, masks = sources.of(str(drawn["cohort"]))
@@ -195,6 +193,7 @@ def _case(
         rows=rows,
         parameters=parameters,
         run=run,
+        outputs=outputs,
     )
 
 
@@ -203,6 +202,13 @@ def _old_infarct_ml(drawn: Mapping[str, Any], seed: int, model: Mapping[str, Any
     rng = stream(seed, str(drawn["patient_id"]), "old infarct volume")
     present = bool(drawn["prior_stroke"]) and rng.random() < model["probability_with_prior_stroke"]
     return float(np.exp(normal(model["ln_ml"], rng))) if present else 0.0
+
+
+def _lower_thickness_mm(drawn: Mapping[str, Any], seed: int, model: Mapping[str, Any]) -> float | None:
+    """Thickness of the lower slices where a scan has two stacks."""
+    rng = stream(seed, str(drawn["patient_id"]), "ct stacks")
+    thick = float(drawn["ct_slice_thickness_mm"]) >= model["from_thickness_mm"]
+    return float(model["lower_thickness_mm"]) if thick and rng.random() < model["probability"] else None
 
 
 def _specification(drawn: Mapping[str, Any], seed: int, image: Mapping[str, Any]) -> PatientSpec:
@@ -229,29 +235,7 @@ def _specification(drawn: Mapping[str, Any], seed: int, image: Mapping[str, Any]
             slice_spacing_mm=float(drawn["ct_slice_thickness_mm"]),
             pixel_spacing_mm=max(float(drawn["ct_pixel_spacing_mm"]), preset["ct_pixel_spacing_mm"]),
             gantry_tilt_deg=float(drawn["ct_gantry_tilt_deg"]),
+            lower_slice_thickness_mm=_lower_thickness_mm(drawn, seed, image["ct"]["two_stacks"]),
         ),
         flair=FlairSettings(thickness, thickness, max(preset["flair_pixel_spacing_mm"], min(thickness, 1.0))),
     )
-
-
-def _write_tables(out_dir: Path, patients: Sequence[Rows]) -> None:
-    """``scans.csv`` and ``pairs.csv``, the tables of work of ``segment`` and ``label``."""
-    scans = [{**rows["patients"][0], **scan} for rows in patients for scan in rows["scans"]]
-    pairs = [_pair_row(rows) for rows in patients if rows["pairs"]]
-    for name, table, columns in (("scans", scans, _SCAN_COLUMNS), ("pairs", pairs, _PAIR_COLUMNS)):
-        with atomic_path(out_dir / f"{name}.csv") as temporary:
-            pd.DataFrame(table, columns=list(columns)).to_csv(temporary, index=False, lineterminator="\n")
-
-
-def _pair_row(rows: Rows) -> dict[str, Any]:
-    paths = {scan["modality"]: scan["path"] for scan in rows["scans"]}
-    folder = Path(paths["FLAIR"]).parent
-    return {
-        **rows["patients"][0],
-        **rows["pairs"][0],
-        "ct_path": paths["CT"],
-        "flair_path": paths["FLAIR"],
-        "wmh_mask_path": (folder / "truth_wmh_flair.nii.gz").as_posix(),
-        "infarct_mask_path": (folder / "infarct_flair.nii.gz").as_posix(),
-        "anatomy": rows["simulation_truth"][0]["anatomy"],
-    }

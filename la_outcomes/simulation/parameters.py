@@ -6,11 +6,13 @@ from collections.abc import Mapping
 from copy import deepcopy
 from functools import cache
 from importlib import resources
+from pathlib import Path
 from typing import Any
 
 import yaml
 
 from la_outcomes.errors import InputError
+from la_outcomes.shards import sha256_json
 
 Parameters = dict[str, Any]
 SECTIONS = ("version", "image", "clinical")
@@ -29,7 +31,8 @@ def load_parameters(changes: Mapping[str, Any] | None = None) -> Parameters:
     Parameters
     ----------
     changes : nested mapping of the same shape as the YAML (``{"clinical": {"missingness": ...}}``); what is
-        not named keeps its packaged value.
+        not named keeps its packaged value. The version then ends in a hash of the changes
+        ("1.0+1a2b3c4d").
 
     Raises
     ------
@@ -37,7 +40,9 @@ def load_parameters(changes: Mapping[str, Any] | None = None) -> Parameters:
         A change names a parameter that does not exist: a misspelt one would be silently without effect.
     """
     parameters = deepcopy(_packaged())
-    _lay_over(parameters, changes or {}, "")
+    if changes:
+        _lay_over(parameters, changes, "")
+        parameters["version"] = f"{parameters['version']}+{sha256_json(changes)[:8]}"
     return parameters
 
 
@@ -59,3 +64,23 @@ def _lay_over(base: Parameters, changes: Mapping[str, Any], path: str) -> None:
             _lay_over(base[key], value, f"{where}.")
         else:
             base[key] = deepcopy(value)
+
+
+def read_changes(path: Path) -> dict[str, Any]:
+    """Changes to the parameters from a YAML file. Raises ``InputError`` where it is no mapping."""
+    try:
+        changes = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InputError("the file is no YAML", where=path, hint="see parameters.yaml") from error
+    if not isinstance(changes, dict):
+        raise InputError("the file holds no parameters", where=path, hint="for instance 'clinical: {...}'")
+    return changes
+
+
+def merged(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, Any]:
+    """Two nested mappings as one; where both name a value the second's counts."""
+    result = deepcopy(dict(first))
+    for key, value in second.items():
+        both = isinstance(value, Mapping) and isinstance(result.get(key), Mapping)
+        result[key] = merged(result[key], value) if both else deepcopy(value)
+    return result
