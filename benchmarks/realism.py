@@ -98,11 +98,14 @@ def flair_figures(image: Image) -> Figures:
     return figures
 
 
-def simulate(ct: Image, thickness: float, anatomies: Path | None, patients: int) -> list[SimulatedPair]:
-    """Pairs taken as the real CT was, of patients with much LA."""
+def simulate(
+    ct: Image, thickness: float, lower: float | None, anatomies: Path | None, patients: int
+) -> list[SimulatedPair]:
+    """Pairs taken as the real CT was (``lower``: thickness of its lower slices), of patients with much LA."""
     names = list_anatomies(anatomies)
     chosen = [names[i * len(names) // patients % len(names)] for i in range(patients)]
-    settings = CtSettings("GE", "STANDARD", 120.0, thickness, thickness, float(ct.spacing_mm[0]), 15.0)
+    pixel = float(ct.spacing_mm[0])
+    settings = CtSettings("GE", "STANDARD", 120.0, thickness, thickness, pixel, 15.0, lower)
     pairs = []
     for index, name in enumerate(chosen):
         patient = PatientSpec(
@@ -164,11 +167,12 @@ def main() -> None:
     parser.add_argument(
         "--thickness", type=float, default=5.0, help="slice thickness the CT was taken with, mm"
     )
+    parser.add_argument("--lower-thickness", type=float, help="the same of its lower slices, mm")
     parser.add_argument("--patients", type=int, default=4)
     asked = parser.parse_args()
     asked.out.mkdir(parents=True, exist_ok=True)
     ct = read_image(asked.ct)
-    pairs = simulate(ct, asked.thickness, asked.anatomies, asked.patients)
+    pairs = simulate(ct, asked.thickness, asked.lower_thickness, asked.anatomies, asked.patients)
     found = table(ct, [read_image(path) for path in asked.flair], pairs)
     found.to_csv(asked.out / "realism.csv", index=False)
     print(f"simulator {simulator_version()}, {len(pairs)} simulated pairs")

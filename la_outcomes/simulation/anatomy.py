@@ -231,7 +231,7 @@ def add_falx(tissue: LabelArray, side: npt.NDArray[np.int8]) -> LabelArray:
     middle = int(np.argwhere(side == 1)[:, 0].max() + np.argwhere(side == 2)[:, 0].min()) // 2
     slab = slice(max(middle - 16, 0), middle + 17)
     left, right = (ndimage.distance_transform_edt(side[slab] != one) for one in (1, 2))
-    sheet = (np.abs(left - right) <= 1.5) & (left + right < 12) & (tissue[slab] == Tissue.CSF)
+    sheet = (np.abs(left - right) <= 1.0) & (left + right < 12) & (tissue[slab] == Tissue.CSF)
     result = tissue.copy()
     result[slab][sheet] = Tissue.VESSEL
     return result
