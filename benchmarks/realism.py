@@ -3,7 +3,8 @@
 python benchmarks/realism.py CT --flair FLAIR ... --out DIR [--anatomies DIR] [--patients N]
 
 CT: a head CT without contrast (NIfTI, as ``la-outcomes convert`` writes it). The simulated ones are taken
-with its slice thickness and pixels. Prints a table and writes it with two pictures of mixed slices.
+with its slice thickness and pixels. Prints a table and writes it with a picture of curves and
+one of mixed slices. Patients, not scans, are compared by realism_population.py.
 """
 
 # ruff: noqa: E402 - threads are limited, and this folder taken off the path, before anything is imported.
@@ -37,6 +38,7 @@ from la_outcomes.simulation.parameters import simulator_version
 from la_outcomes.simulation.patient import CtSettings, FlairSettings, PatientSpec
 
 Figures = dict[str, float]
+Curves = dict[str, tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]]
 _PATCH = 32
 _SMOOTHING_MM = 1.5
 
@@ -65,8 +67,10 @@ def ct_figures(image: Image) -> Figures:
     return figures
 
 
-def noise_spectrum(residual: npt.NDArray[np.float32], flat: npt.NDArray[np.bool_], pixel: float) -> Figures:
-    """Frequency (1/mm) of the highest and of the mean noise power, over patches inside flat brain."""
+def noise_power(
+    residual: npt.NDArray[np.float32], flat: npt.NDArray[np.bool_], pixel: float
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Frequencies (1/mm) and noise power there, over patches inside flat brain."""
     power = np.zeros((_PATCH, _PATCH))
     window = np.hanning(_PATCH)[:, None] * np.hanning(_PATCH)[None, :]
     for k in range(residual.shape[2]):
@@ -78,24 +82,95 @@ def noise_spectrum(residual: npt.NDArray[np.float32], flat: npt.NDArray[np.bool_
     frequency = np.hypot(fft.fftfreq(_PATCH, pixel)[:, None], fft.fftfreq(_PATCH, pixel)[None, :])
     edges = np.arange(0, 0.5 / pixel, 1 / (_PATCH * pixel))
     radial = [power[(frequency >= low) & (frequency < low + edges[1])].mean() for low in edges]
-    middle = edges + edges[1] / 2
+    return edges + edges[1] / 2, np.array(radial)
+
+
+def noise_spectrum(residual: npt.NDArray[np.float32], flat: npt.NDArray[np.bool_], pixel: float) -> Figures:
+    """Frequency (1/mm) of the highest and of the mean noise power."""
+    middle, radial = noise_power(residual, flat, pixel)
     return {
         "noise peak, 1/mm": float(middle[int(np.argmax(radial))]),
         "noise mean frequency, 1/mm": float(np.average(middle, weights=radial)),
     }
 
 
+def ct_curves(image: Image) -> Curves:
+    """HU of the smoothed brain deep inside and under the skull, noise power, edge and slice profiles."""
+    values = image.data.astype(np.float32)
+    inside = ct_brain(image).intracranial
+    pixel = float(image.spacing_mm[0])
+    sigma = _SMOOTHING_MM / pixel
+    smooth = ndimage.gaussian_filter(values, (sigma, sigma, 0))
+    depth = np.stack(
+        [ndimage.distance_transform_edt(inside[:, :, k]) for k in range(inside.shape[2])], axis=2
+    )
+    depth *= pixel
+    bins = np.arange(-5, 71, 1.5)
+    curves = {}
+    for name, zone in (("HU, 3-20 mm from the skull", (depth > 3) & (depth < 20)),
+                       ("HU, more than 20 mm from it", depth > 20)):  # fmt: skip
+        curves[name] = (bins[:-1], np.histogram(smooth[zone], bins=bins, density=True)[0])
+    flat = (depth > 6) & (smooth > 20) & (smooth < 45)
+    frequency, power = noise_power(values - smooth, flat, pixel)
+    curves["noise power, by 1/mm"] = (frequency, power / power.sum())
+    curves["skull edge, HU by mm"] = _edge_profile(values, inside, pixel)
+    curves["correlation by mm between slices"] = _slice_profile(smooth, depth > 6, image)
+    return curves
+
+
+def _edge_profile(
+    values: npt.NDArray[np.float32], inside: npt.NDArray[np.bool_], pixel: float
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Median HU by distance from the inner edge of the skull (mm, outwards positive), in the upper half."""
+    distances, found = np.arange(-5, 4.01, 0.5), []
+    upper = range(inside.shape[2] // 2, int(0.8 * inside.shape[2]))
+    edt = ndimage.distance_transform_edt
+    signed = [edt(~inside[:, :, k]) - edt(inside[:, :, k]) for k in upper]
+    for at in distances:
+        ring = [np.abs(one * pixel - at) < 0.5 for one in signed]
+        found.append(
+            np.median(np.concatenate([values[:, :, k][r] for k, r in zip(upper, ring, strict=True)]))
+        )
+    return distances, np.array(found)
+
+
+def _slice_profile(
+    smooth: npt.NDArray[np.float32], core: npt.NDArray[np.bool_], image: Image
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Median correlation of slices 1 to 5 steps apart, by their distance in mm."""
+    step = image.voxel_volume_ml * 1000 / float(np.prod(image.spacing_mm[:2]))
+    found = []
+    for apart in range(1, 6):
+        both = [core[:, :, k] & core[:, :, k + apart] for k in range(smooth.shape[2] - apart)]
+        found.append(np.median([
+            np.corrcoef(smooth[:, :, k][b], smooth[:, :, k + apart][b])[0, 1]
+            for k, b in enumerate(both) if b.sum() > 5000
+        ]))  # fmt: skip
+    return step * np.arange(1, 6), np.array(found)
+
+
+def flair_curve(image: Image) -> Curves:
+    """Histogram of the brain's signal in multiples of its most frequent value."""
+    brain, mode = _flair_brain(image)
+    bins = np.linspace(0, 2.2, 56)
+    return {"FLAIR / mode": (bins[:-1], np.histogram(brain / mode, bins=bins, density=True)[0])}
+
+
 def flair_figures(image: Image) -> Figures:
     """Signal of the brain as a multiple of its most frequent value, and noise in air."""
     values = image.data.astype(np.float32)
-    inside = flair_brain(image).intracranial
-    brain = values[inside & (values > 0)]
-    counts, edges = np.histogram(brain, bins=200, range=(float(np.percentile(brain, 20)), float(brain.max())))
-    mode = float(edges[int(np.argmax(ndimage.gaussian_filter1d(counts.astype(float), 3)))])
+    brain, mode = _flair_brain(image)
     figures = {f"FLAIR / mode, {q} %": float(np.percentile(brain, q)) / mode for q in (2, 25, 50, 75, 98)}
     air = values[: values.shape[0] // 12, : values.shape[1] // 12]
     figures["FLAIR air SD / mode"] = float(air.std()) / mode
     return figures
+
+
+def _flair_brain(image: Image) -> tuple[npt.NDArray[np.float32], float]:
+    values = image.data.astype(np.float32)
+    brain = values[flair_brain(image).intracranial & (values > 0)]
+    counts, edges = np.histogram(brain, bins=200, range=(float(np.percentile(brain, 20)), float(brain.max())))
+    return brain, float(edges[int(np.argmax(ndimage.gaussian_filter1d(counts.astype(float), 3)))])
 
 
 def simulate(
@@ -134,6 +209,27 @@ def table(real_ct: Image, real_flairs: Sequence[Image], pairs: Sequence[Simulate
     return pd.DataFrame(rows)
 
 
+def curves_picture(path: Path, real: Sequence[Curves], simulated: Sequence[Curves]) -> None:
+    """One panel a curve: real ones black, simulated ones blue."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    names = list(dict.fromkeys(name for curves in simulated for name in curves))
+    figure, axes = plt.subplots(2, 3, figsize=(12, 7))
+    for axis, name in zip(axes.ravel(), names, strict=True):
+        for group, colour, label in ((simulated, "tab:blue", "simulated"), (real, "black", "real")):
+            lines = [axis.plot(*c[name], color=colour, alpha=0.7, lw=1.3)[0] for c in group if name in c]
+            lines[0].set_label(label)
+        axis.set_title(name, fontsize=10)
+    axes[0, 0].legend(frameon=False)
+    figure.suptitle(f"Simulator {simulator_version()} and public scans", fontsize=10)
+    figure.tight_layout()
+    figure.savefig(path, dpi=80)
+    plt.close(figure)
+
+
 def mixed_picture(path: Path, real: Image, pairs: Sequence[SimulatedPair], *, seed: int = 1) -> str:
     """Twelve CT slices, a third of them real, in random order; returns which places are real."""
     import matplotlib
@@ -151,6 +247,7 @@ def mixed_picture(path: Path, real: Image, pairs: Sequence[SimulatedPair], *, se
         shown = image.data[:, :, int(image.shape[2] * fraction)].T
         axis.imshow(shown, cmap="gray", vmin=0, vmax=80, origin="lower", interpolation="bilinear")
         axis.axis("off")
+    figure.text(0.995, 0.005, f"simulator {simulator_version()}", color="grey", fontsize=7, ha="right")
     figure.tight_layout(pad=0.3)
     figure.savefig(path, dpi=70)
     plt.close(figure)
@@ -173,10 +270,16 @@ def main() -> None:
     asked.out.mkdir(parents=True, exist_ok=True)
     ct = read_image(asked.ct)
     pairs = simulate(ct, asked.thickness, asked.lower_thickness, asked.anatomies, asked.patients)
-    found = table(ct, [read_image(path) for path in asked.flair], pairs)
+    flairs = [read_image(path) for path in asked.flair]
+    found = table(ct, flairs, pairs)
     found.to_csv(asked.out / "realism.csv", index=False)
     print(f"simulator {simulator_version()}, {len(pairs)} simulated pairs")
     print(found.to_string(index=False, float_format=lambda value: f"{value:.3g}"))
+    curves_picture(
+        asked.out / "realism.png",
+        [ct_curves(ct), *map(flair_curve, flairs)],
+        [ct_curves(pair.ct) | flair_curve(pair.flair) for pair in pairs],
+    )
     places = mixed_picture(asked.out / "mixed_slices.png", ct, pairs)
     print(f"real slices in mixed_slices.png, counted along the rows: {places}")
 
