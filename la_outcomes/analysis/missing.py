@@ -8,14 +8,8 @@ from la_outcomes.analysis.imputed_bootstrap import (
     bootstrap_then_impute,
 )
 from la_outcomes.analysis.imputed_fit import ImputedFit, fit_imputed
-from la_outcomes.analysis.pooling import (
-    Pooled,
-    PooledTest,
-    pool,
-    pool_d2,
-    pool_likelihood_ratio,
-    pool_wald,
-)
+from la_outcomes.analysis.pooled_tests import PooledTest, pool_d2, pool_likelihood_ratio, pool_wald
+from la_outcomes.analysis.pooling import Pooled, pool
 
 __all__ = [
     "BootstrapThenImpute",

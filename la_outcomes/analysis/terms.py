@@ -11,14 +11,13 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
-from itertools import product
-from typing import Protocol
 
 import numpy as np
 import pandas as pd
 
+from la_outcomes.analysis.codings import Categories, Coding, Interaction, Numeric, Spline, column, numbers
 from la_outcomes.analysis.results import FloatArray
-from la_outcomes.analysis.splines import default_knots, spline_basis
+from la_outcomes.analysis.splines import default_knots
 from la_outcomes.errors import StatisticsError
 
 
@@ -44,96 +43,6 @@ class SplineTerm:
 
 
 Term = str | CategoricalTerm | SplineTerm
-
-
-class Coding(Protocol):
-    """How the values of a term become columns; learned once, applied to any frame."""
-
-    @property
-    def variables(self) -> tuple[str, ...]: ...
-
-    @property
-    def columns(self) -> tuple[str, ...]: ...
-
-    def encode(self, frame: pd.DataFrame) -> FloatArray: ...
-
-
-@dataclass(frozen=True)
-class _Numeric:
-    name: str
-
-    @property
-    def variables(self) -> tuple[str, ...]:
-        return (self.name,)
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        return (self.name,)
-
-    def encode(self, frame: pd.DataFrame) -> FloatArray:
-        return _numbers(frame, self.name)[:, None]
-
-
-@dataclass(frozen=True)
-class _Categories:
-    name: str
-    levels: tuple[Hashable, ...]
-
-    @property
-    def variables(self) -> tuple[str, ...]:
-        return (self.name,)
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        return tuple(f"{self.name}{level}" for level in self.levels[1:])
-
-    def encode(self, frame: pd.DataFrame) -> FloatArray:
-        values = _column(frame, self.name)
-        unknown = set(values.unique()) - set(self.levels)
-        if unknown:
-            raise StatisticsError(
-                f"{self.name} has levels the model has not seen: {sorted(map(str, unknown))}",
-                where=self.name,
-                hint=f"levels of the model: {', '.join(map(str, self.levels))}",
-            )
-        return np.column_stack([(values == level).to_numpy(dtype=float) for level in self.levels[1:]])
-
-
-@dataclass(frozen=True)
-class _Spline:
-    name: str
-    knots: tuple[float, ...]
-
-    @property
-    def variables(self) -> tuple[str, ...]:
-        return (self.name,)
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        return tuple(self.name + "'" * order for order in range(len(self.knots) - 1))
-
-    def encode(self, frame: pd.DataFrame) -> FloatArray:
-        return spline_basis(_numbers(frame, self.name), np.array(self.knots))
-
-
-@dataclass(frozen=True)
-class _Interaction:
-    parts: tuple[Coding, ...]
-
-    @property
-    def variables(self) -> tuple[str, ...]:
-        return tuple(name for part in self.parts for name in part.variables)
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        # As in R the first part varies fastest.
-        names = product(*(part.columns for part in reversed(self.parts)))
-        return tuple(":".join(reversed(combination)) for combination in names)
-
-    def encode(self, frame: pd.DataFrame) -> FloatArray:
-        blocks = [part.encode(frame) for part in self.parts]
-        columns = product(*(block.T for block in reversed(blocks)))
-        return np.column_stack([np.prod(combination, axis=0) for combination in columns])
 
 
 @dataclass(frozen=True)
@@ -220,38 +129,24 @@ def _stack(blocks: list[FloatArray], n: int) -> FloatArray:
     return np.hstack(blocks) if blocks else np.empty((n, 0))
 
 
-def _column(frame: pd.DataFrame, name: str) -> pd.Series:
-    if name not in frame.columns:
-        raise StatisticsError(f"there is no column {name!r}", where=name, hint="check the column's name")
-    return frame[name]
-
-
-def _numbers(frame: pd.DataFrame, name: str) -> FloatArray:
-    values = _column(frame, name)
-    if isinstance(values.dtype, pd.CategoricalDtype) or values.dtype.kind not in "biuf":
-        raise StatisticsError(f"{name} does not hold numbers", where=name, hint="use CategoricalTerm")
-    numbers: FloatArray = values.to_numpy(dtype=float, na_value=np.nan)
-    return numbers
-
-
 def _learn(frame: pd.DataFrame, term: Term, declared: dict[str, Term]) -> Coding:
     """Return the coding of one term; parts of an interaction keep the coding declared for them."""
     if isinstance(term, CategoricalTerm):
-        return _Categories(term.name, _levels(_column(frame, term.name), term))
+        return Categories(term.name, _levels(column(frame, term.name), term))
     if isinstance(term, SplineTerm):
         knots = term.knots
         if isinstance(knots, int):
-            knots = tuple(default_knots(_numbers(frame, term.name), knots, name=term.name))
-        return _Spline(term.name, tuple(knots))
+            knots = tuple(default_knots(numbers(frame, term.name), knots, name=term.name))
+        return Spline(term.name, tuple(knots))
     if ":" in term and term not in frame.columns:
         parts = term.split(":")
         codings = tuple(_learn(frame, declared.get(part, part), declared) for part in parts)
         _require_margins(term, codings, declared)
-        return _Interaction(codings)
-    values = _column(frame, term)
+        return Interaction(codings)
+    values = column(frame, term)
     if isinstance(values.dtype, pd.CategoricalDtype) or values.dtype.kind == "O":
-        return _Categories(term, _levels(values, CategoricalTerm(term)))
-    return _Numeric(term)
+        return Categories(term, _levels(values, CategoricalTerm(term)))
+    return Numeric(term)
 
 
 def _require_margins(term: str, codings: tuple[Coding, ...], declared: dict[str, Term]) -> None:
@@ -260,7 +155,7 @@ def _require_margins(term: str, codings: tuple[Coding, ...], declared: dict[str,
     margins = {frozenset(name.split(":")) for name in declared}
     for coding in codings:
         others = [name for part in codings if part is not coding for name in part.variables]
-        if isinstance(coding, _Categories) and frozenset(others) not in margins:
+        if isinstance(coding, Categories) and frozenset(others) not in margins:
             raise StatisticsError(
                 f"{term} needs {':'.join(others)} as a term of its own",
                 where=term,
