@@ -66,8 +66,8 @@ def check_covariance(kind: str, allowed: tuple[str, ...], clusters: Clusters) ->
     if n_clusters < FEW_CLUSTERS and kind != "CR2":
         warnings.warn(
             f"{n_clusters} clusters, fewer than {FEW_CLUSTERS}: cluster-robust standard errors are too "
-            "small; use covariance='CR2' (linear, logistic), wild_cluster_bootstrap (linear) or a bootstrap of "
-            "whole clusters (ordinal)",
+            "small; use covariance='CR2' (linear, logistic), wild_cluster_bootstrap (linear) or a bootstrap "
+            "of whole clusters (ordinal)",
             FewClustersWarning,
             stacklevel=4,
         )

@@ -10,6 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import expit
 
+from la_outcomes.analysis.batch_newton import RefitProblem, refit_many
 from la_outcomes.analysis.covariance import sandwich
 from la_outcomes.analysis.model_frame import ModelRows
 from la_outcomes.analysis.ordinal_newton import CumulativeFit, fit_cumulative, score_rows
@@ -60,6 +61,26 @@ class CumulativeModel:
         ranks = np.searchsorted(present, codes)
         fit = fit_cumulative(x, ranks, weights, penalty=self.penalty, start=start)
         return None if fit.suspect else fit
+
+    def refit_many(self, counts: NDArray[np.integer]) -> list[FloatArray]:
+        """Return the parameters of each row of ``counts`` (refits by rows) that has an estimate.
+
+        Equal to `refit` of each, together; a penalised model, and what the quick way does not settle, goes
+        through `refit`.
+        """
+        solved = np.zeros(len(counts), dtype=bool)
+        if not self.penalty:
+            parameters, solved = refit_many(self._refit_problem, counts * self.rows.weights)
+        estimates = []
+        for place, row in enumerate(counts):
+            fit = None if solved[place] else self.refit(row)
+            if solved[place] or fit is not None:
+                estimates.append(parameters[place] if fit is None else fit.parameters)
+        return estimates
+
+    @cached_property
+    def _refit_problem(self) -> RefitProblem:
+        return RefitProblem.of(self.design.matrix, self.codes, self.fit.parameters)
 
     def linear_predictor(self, frame: pd.DataFrame | None = None) -> FloatArray:
         """Return x beta of the model's rows, or of new ones."""

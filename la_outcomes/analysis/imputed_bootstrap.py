@@ -21,6 +21,7 @@ from la_outcomes.analysis.results import FloatArray, Result
 from la_outcomes.errors import StatisticsError
 
 _MOST_FAILURES = 0.1
+_BATCH = 40
 
 
 class Refittable(Protocol):
@@ -29,7 +30,7 @@ class Refittable(Protocol):
     @property
     def model(self) -> Any: ...
 
-    def refit(self, counts: NDArray[np.integer]) -> FloatArray | None: ...
+    def refit_many(self, counts: NDArray[np.integer]) -> list[FloatArray]: ...
 
 
 @dataclass(frozen=True)
@@ -182,8 +183,11 @@ def _resampled_estimates(
 ) -> FloatArray:
     fit, rng = task
     n = len(fit.model.rows.frame)
-    estimates = (fit.refit(_counts(n, groups, rng)) for _ in range(replicates))
-    return np.array([each for each in estimates if each is not None])
+    estimates: list[FloatArray] = []
+    for first in range(0, replicates, _BATCH):
+        counts = [_counts(n, groups, rng) for _ in range(min(_BATCH, replicates - first))]
+        estimates += fit.refit_many(np.array(counts))
+    return np.array(estimates)
 
 
 def _counts(n: int, groups: NDArray[np.int64] | None, rng: np.random.Generator) -> NDArray[np.int64]:

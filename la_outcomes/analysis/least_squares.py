@@ -105,6 +105,10 @@ class LinearFit(Result):
         solution, _, rank, _ = np.linalg.lstsq(z * root[:, None], self.model.outcome[kept] * root, rcond=None)
         return working.back @ solution if rank == z.shape[1] else None
 
+    def refit_many(self, counts: NDArray[np.integer]) -> list[FloatArray]:
+        """Return the coefficients of each row of ``counts`` (refits by rows) that has an estimate."""
+        return [each for each in map(self.refit, counts) if each is not None]
+
     def predict(self, frame: pd.DataFrame | None = None) -> pd.Series:
         """Return the fitted mean of each row of ``frame`` (default: the rows fitted).
 

@@ -95,6 +95,11 @@ class LogisticFit(Result):
         fit = self.model.refit(counts)
         return None if fit is None else np.concatenate([-fit.thresholds, fit.beta])
 
+    def refit_many(self, counts: NDArray[np.integer]) -> list[FloatArray]:
+        """Return the coefficients of each row of ``counts`` (refits by rows) that has an estimate."""
+        turn = np.where(np.arange(len(self.parameters)) == 0, -1.0, 1.0)
+        return [turn * each for each in self.model.refit_many(counts)]
+
     def predict(self, frame: pd.DataFrame | None = None) -> pd.Series:
         """Return the probability of the outcome for each row of ``frame`` (default: the rows fitted)."""
         index = self.model.rows.frame.index if frame is None else frame.index

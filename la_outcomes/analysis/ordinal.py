@@ -114,6 +114,11 @@ class ProportionalOddsFit(Result):
         fit = self.model.refit(counts)
         return None if fit is None else fit.beta
 
+    def refit_many(self, counts: NDArray[np.integer]) -> list[FloatArray]:
+        """Return the coefficients of each row of ``counts`` (refits by rows) that has an estimate."""
+        # a refit in which a level has nobody has fewer thresholds: the coefficients are the last ones
+        return [each[len(each) - len(self.slopes) :] for each in self.model.refit_many(counts)]
+
     def predict(self, frame: pd.DataFrame | None = None) -> pd.DataFrame:
         """Return P(Y = level), one row a row of ``frame`` (default: the rows fitted), one column a declared
         level; a level that no patient had is predicted 0.

@@ -371,11 +371,14 @@ def test_every_other_fault(work, variable):
     refused(work, variable)
 
 
-MODULES = """agreement batch_newton bootstrap brant codings correlation correlation_comparison covariance cr2
-cumulative_model disclosure group_ranks homogeneity imputation_draws impute imputed_bootstrap imputed_fit
-intraclass kappa least_squares likelihood_ratio limits_of_agreement logistic mantel_haenszel model_frame multiplicity
-ordered_outcome ordinal partial_odds pooled_tests pooling profile quantile reliability results separation splines
-terms transforms trend wald wild_bootstrap working_regression"""
+MODULES = """
+agreement batch_newton bootstrap brant codings correlation correlation_comparison covariance cr2
+cumulative_model disclosure group_ranks homogeneity imputation_draws impute imputed_bootstrap
+imputed_fit intraclass kappa least_squares likelihood_ratio limits_of_agreement logistic
+mantel_haenszel model_frame multiplicity ordered_outcome ordinal partial_odds pooled_tests pooling
+profile quantile reliability results separation splines terms transforms trend wald wild_bootstrap
+working_regression
+"""
 
 
 @pytest.mark.parametrize("module", MODULES.split())
