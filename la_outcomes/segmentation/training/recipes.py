@@ -31,13 +31,13 @@ class Configuration:
 PLANNED = "nnunet"
 CONFIGURATIONS: Mapping[str, Configuration] = {
     PLANNED: Configuration(InputSpec(320, 0.7)),
-    "0.9mm": Configuration(InputSpec(224, 0.9), (16, 32, 64, 128), 4),
-    "0.9mm-narrow": Configuration(InputSpec(224, 0.9), (8, 16, 32, 64), 4),
-    "0.9mm-deep": Configuration(InputSpec(224, 0.9), (16, 32, 64, 128, 128), 4),
-    "0.9mm-3slices": Configuration(InputSpec(224, 0.9, slices=3), (16, 32, 64, 128), 4),
-    "0.7mm": Configuration(InputSpec(288, 0.7), (16, 32, 64, 128), 4),
-    "0.7mm-narrow": Configuration(InputSpec(288, 0.7), (8, 16, 32, 64), 4),
-    "0.45mm-narrow": Configuration(InputSpec(448, 0.45), (8, 16, 32, 64, 64), 4),
+    "0.9mm": Configuration(InputSpec(224, 0.9), (16, 32, 64, 128), 2),
+    "0.9mm-narrow": Configuration(InputSpec(224, 0.9), (8, 16, 32, 64), 2),
+    "0.9mm-deep": Configuration(InputSpec(224, 0.9), (16, 32, 64, 128, 128), 2),
+    "0.9mm-3slices": Configuration(InputSpec(224, 0.9, slices=3), (16, 32, 64, 128), 2),
+    "0.7mm": Configuration(InputSpec(288, 0.7), (16, 32, 64, 128), 2),
+    "0.7mm-narrow": Configuration(InputSpec(288, 0.7), (8, 16, 32, 64), 2),
+    "0.45mm-narrow": Configuration(InputSpec(448, 0.45), (8, 16, 32, 64, 64), 2),
 }
 
 
