@@ -97,7 +97,7 @@ def stock(predictor: Any, case: Case, bundle: Bundle, seconds: Seconds) -> npt.N
 
 
 def _volume(slices: npt.NDArray[np.float32]) -> torch.Tensor:
-    return torch.from_numpy(np.ascontiguousarray(slices.transpose(1, 0, 2, 3)))
+    return torch.from_numpy(slices.transpose(1, 0, 2, 3).copy())
 
 
 def _resampled(logits: Any, case: Case, spacing_mm: float) -> Any:

@@ -1,0 +1,135 @@
+"""The scripts that compare configurations, engines and steps: their sums, and one run on phantom heads."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pandas as pd
+import pytest
+from head_phantom import head_ct, write_labels
+from toy_bundle import write_bundle
+
+from la_outcomes.imaging.geometry import Image
+from la_outcomes.imaging.nifti import write_image
+from la_outcomes.segmentation.inference import segment_scans
+from la_outcomes.segmentation.preprocessing import InputSpec
+from la_outcomes.segmentation.training import recipes
+
+BENCHMARKS = Path(__file__).parents[3] / "benchmarks"
+
+
+def _script(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(f"benchmark_{name}", BENCHMARKS / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # dataclasses look their module up by name
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def heads(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Four pairs on disk as the simulator lays them, their labels, SCANS.csv and PAIRS.csv."""
+    folder = tmp_path_factory.mktemp("heads")
+    rows = []
+    for number in range(4):
+        image, la = head_ct(number, la_ml_factor=0.4 + number % 3 / 2)
+        mask = Image(la.astype(np.uint8), image.affine)
+        place = folder / f"p{number}"
+        write_image(place / "ct.nii.gz", image, dtype=np.int16)
+        for name in ("flair", "truth_wmh_flair", "truth_tissue_ct", "truth_visible_ct"):
+            write_image(place / f"{name}.nii.gz", mask)
+        write_image(folder / "labels" / f"p{number}-ct.nii.gz", mask)
+        rows.append(
+            {
+                "patient_id": f"p{number}",
+                "cohort": "external_test",
+                "ct_scan_id": f"p{number}-ct",
+                "ct_path": f"p{number}/ct.nii.gz",
+                "flair_scan_id": f"p{number}-flair",
+                "flair_path": f"p{number}/flair.nii.gz",
+                "anatomy": "phantom",
+            }
+        )
+    pairs = pd.DataFrame(rows)
+    pairs.to_csv(folder / "pairs.csv", index=False)
+    scans = pairs[["patient_id", "cohort"]].assign(
+        scan_id=pairs["ct_scan_id"], modality="CT", path=pairs["ct_path"]
+    )
+    scans.to_csv(folder / "scans.csv", index=False)
+    return folder
+
+
+def test_the_cheapest_that_is_hardly_worse_is_chosen() -> None:
+    table = pd.DataFrame(
+        {
+            "configuration": ["best", "nearly", "cheap"],
+            "behind the best": [0.0, 0.009, 0.02],
+            "network, CPU s": [3.0, 2.0, 1.0],
+        }
+    )
+    assert _script("configurations").cheapest(table) == "nearly"
+
+
+def test_differences_to_the_best_are_paired_by_scan() -> None:
+    scores = pd.DataFrame(
+        {
+            "scan_id": ["a", "b", "c"] * 2,
+            "configuration": ["x"] * 3 + ["y"] * 3,
+            "dsc": [0.5, 0.7, None, 0.4, 0.6, 0.0],
+            "predicted_ml": [4.0, 8.0, 0.0, 4.0, 8.0, 1.0],
+            "truth_ml": [4.0, 8.0, 0.0, 5.0, 9.0, 0.0],
+            "network_seconds": [1.0] * 3 + [2.0] * 3,
+            "other_seconds": [0.5] * 6,
+        }
+    )
+    table = _script("configurations").summary(scores).set_index("configuration")
+    assert list(table.index) == ["x", "y"]
+    assert table.loc["y", "behind the best"] == pytest.approx(0.1)
+    assert table.loc["y", "SE"] == pytest.approx(0.0, abs=1e-9)
+    assert table.loc["x", "CCC"] == pytest.approx(1.0)
+    assert table.loc["y", "from file to overlay, CPU s"] == pytest.approx(2.5)
+
+
+def test_three_steps_of_perfect_labels_and_a_threshold(
+    heads: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    segment_scans(heads / "scans.csv", write_bundle(tmp_path / "model"), tmp_path / "out")
+    _script("three_steps").main([str(heads / "pairs.csv"), str(heads), str(tmp_path / "out")])
+    told = capsys.readouterr().out
+    lines = {line.split("|")[1].strip(): line for line in told.splitlines() if line.startswith("|")}
+    assert "4 heads of 1 anatomies" in told
+    assert "| 1.000 | 1.000 |" in lines["label, all WMH drawn on CT"]
+    assert float(lines["prediction, label"].split("|")[-3]) > 0.6
+
+
+@pytest.mark.slow
+def test_configurations_are_trained_scored_and_chosen(
+    heads: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tiny = {
+        name: recipes.Configuration(InputSpec(64, 3.0), (8, 8, width), 2)
+        for name, width in (("a", 16), ("b", 8))
+    }
+    monkeypatch.setattr(recipes, "CONFIGURATIONS", tiny)
+    labels = write_labels(tmp_path / "labels", ["training", "training", "internal_validation"])
+    arguments = [str(labels), str(heads / "scans.csv"), "--out", str(tmp_path / "out")]
+    arguments += ["--epochs", "1", "--iterations", "2", "--only", "a", "b", "--cohort", "external_test"]
+    _script("configurations").main(arguments)
+    told = capsys.readouterr().out
+    assert "4 heads of external_test" in told
+    assert "cheapest within 0.01 of the best: " in told
+    assert "4 samples of 2 heads" in told
+    scores = pd.read_csv(tmp_path / "out" / "scores-external_test.csv")
+    assert len(scores) == 8
+    engine = _script("inference")
+    engine.main([str(tmp_path / "out" / "a"), str(heads / "p0" / "ct.nii.gz"), "--engines"])
+    told = capsys.readouterr().out
+    assert "times faster than nnU-Net's predictor" in told
+    assert "| all of it |" in told
+    assert "| onnxruntime |" in told
