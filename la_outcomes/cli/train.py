@@ -7,6 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
+from la_outcomes.errors import UsageError
+
 
 def command(
     labels_dir: Annotated[Path, typer.Argument(help="folder with labels.csv, as label writes it")],
@@ -17,7 +19,9 @@ def command(
     epochs: Annotated[int | None, typer.Option(min=1, help="instead of the recipe's")] = None,
     iterations: Annotated[int | None, typer.Option(min=1, help="an epoch, instead of the recipe's")] = None,
     learning_rate: Annotated[float | None, typer.Option(help="instead of the recipe's")] = None,
-    init_from: Annotated[Path | None, typer.Option(help="bundle to fine-tune")] = None,
+    init_from: Annotated[
+        Path | None, typer.Option(help="bundle to fine-tune: grid, network, weights")
+    ] = None,
     configuration: Annotated[
         str | None, typer.Option(help="grid and network instead of the recipe's; 'list' names them")
     ] = None,
@@ -36,6 +40,8 @@ def command(
     if configuration == "list":
         print("\n".join(CONFIGURATIONS))
         return
+    if configuration is not None and init_from is not None:
+        raise UsageError("a fine-tuned model keeps its grid and network", hint="leave --configuration out")
     chosen = recipe(
         smoke=smoke,
         configuration=configuration,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import io
 import json
 import os
@@ -202,7 +203,9 @@ def _override(configuration: dict[str, Any], chosen: Recipe) -> None:
     size = chosen.spec.size_px
     if chosen.batch_size is not None:
         configuration["batch_size"] = chosen.batch_size
-    if chosen.features is not None:
+    if chosen.architecture is not None:
+        configuration["architecture"] = copy.deepcopy(chosen.architecture)
+    elif chosen.features is not None:
         stages = len(chosen.features)
         configuration["architecture"]["arch_kwargs"] |= {
             "n_stages": stages,
@@ -213,7 +216,8 @@ def _override(configuration: dict[str, Any], chosen: Recipe) -> None:
             "n_conv_per_stage_decoder": [2] * (stages - 1),
         }
     strides = np.prod(configuration["architecture"]["arch_kwargs"]["strides"], axis=0)
-    if chosen.features is None and list(configuration["patch_size"]) != [size, size]:
+    planned = chosen.features is None and chosen.architecture is None
+    if planned and list(configuration["patch_size"]) != [size, size]:
         raise InputError(f"nnU-Net planned a patch of {configuration['patch_size']}, not the whole {size} px")
     if any(size % int(stride) for stride in strides):
         raise InputError(f"{size} px cannot be halved as often as the network does ({strides.tolist()})")

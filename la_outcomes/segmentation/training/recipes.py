@@ -45,7 +45,8 @@ CONFIGURATIONS: Mapping[str, Configuration] = {
 class Recipe:
     """One way to train.
 
-    ``features`` and ``batch_size`` as in ``Configuration``. ``rotation_deg`` and ``mirror_axes`` (0 row, 1
+    ``features`` and ``batch_size`` as in ``Configuration``; ``architecture`` is nnU-Net's description of a
+    network to go on from, and outranks ``features``. ``rotation_deg`` and ``mirror_axes`` (0 row, 1
     column) bound the augmentation. ``optimizer`` "sgd" is nnU-Net's own (Nesterov, polynomial decay),
     "adamw" keeps the decay. ``save_every`` epochs lie between checkpoints.
     """
@@ -62,6 +63,7 @@ class Recipe:
     save_every: int
     features: tuple[int, ...] | None = None
     batch_size: int | None = None
+    architecture: dict[str, Any] | None = None
 
     def as_card(self) -> dict[str, Any]:
         """The recipe as the model card and the training's identity hold it."""

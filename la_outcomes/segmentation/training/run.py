@@ -7,7 +7,7 @@ import os
 import shutil
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +21,6 @@ from la_outcomes.segmentation.bundle import (
     WEIGHTS_FILE,
     Bundle,
     load_bundle,
-    read_card,
     write_card,
 )
 from la_outcomes.segmentation.training.accepted import LabelCase, read_labels
@@ -44,14 +43,14 @@ from la_outcomes.shards import sha256_file, sha256_json, write_text_atomic
 if TYPE_CHECKING:
     import torch
 
-    from la_outcomes.segmentation.training.weights import Weights
-
 TRAINING_VERSION = "2"
 
 
 @dataclass(frozen=True)
 class TrainingJob:
     """What to train: labels, the accepted among them, recipe, seed, device, a model to start from.
+
+    With ``init_from`` grid and network are that bundle's, whatever the recipe says.
 
     ``folds`` is 1, or 5: then five networks are trained, each case validates one of them, and the bundle
     holds all five, whose logits are averaged as nnU-Net's predictor does.
@@ -95,6 +94,10 @@ def train(job: TrainingJob) -> Bundle:
     training, a loss that is not a number; ``ResourceError`` for a device that is not there or a full
     disk.
     """
+    if job.init_from is not None:
+        from la_outcomes.segmentation.training.fine_tuning import adopted
+
+        job = replace(job, recipe=adopted(job.recipe, job.init_from))
     cases = read_labels(job.labels_dir, job.accepted)
     splits = make_splits(cases, job.seed, job.folds)
     device = choose_device(job.device)
@@ -113,20 +116,6 @@ def train(job: TrainingJob) -> Bundle:
         _export(job, trained, facts, splits)
     shutil.rmtree(job.work)
     return load_bundle(job.out)
-
-
-def starting_weights(path: Path, recipe: Recipe, fold: int) -> Weights:
-    """Weights of a bundle to start a fold from (of the same fold where the bundle holds several).
-
-    Raises ``InputError`` where bundle and recipe do not match.
-    """
-    from la_outcomes.segmentation.training.weights import read_weights, split_folds
-
-    card = read_card(path)
-    if card["input"] != vars(recipe.spec):
-        raise InputError("the bundle sees another grid or window than this recipe", where=path)
-    folds = split_folds(read_weights(path, card))
-    return folds[fold % len(folds)]
 
 
 def _identity(job: TrainingJob, cases: Sequence[LabelCase], splits: Sequence[Split]) -> str:
@@ -169,6 +158,7 @@ def _prepare(job: TrainingJob, cases: Sequence[LabelCase], splits: Sequence[Spli
 
 def _trained(job: TrainingJob, device: str, fold: int) -> TrainedFold:
     """Train one fold, or take up where its training stopped."""
+    from la_outcomes.segmentation.training.fine_tuning import starting_weights
     from la_outcomes.segmentation.training.progress import training_progress
     from la_outcomes.segmentation.training.trainer import FINAL, LATEST, make_trainer, seed_everything
 
@@ -180,7 +170,7 @@ def _trained(job: TrainingJob, device: str, fold: int) -> TrainedFold:
     if found is not None:
         trainer.load_checkpoint(str(found))
     elif job.init_from is not None:
-        trainer.load_weights(starting_weights(job.init_from, job.recipe, fold))
+        trainer.load_weights(starting_weights(job.init_from, fold))
     if trainer.current_epoch < trainer.num_epochs:
         with training_progress(trainer.num_epochs, f"fold {fold} " if job.folds > 1 else "") as report:
             trainer.report = report

@@ -142,27 +142,6 @@ def test_a_loss_that_is_not_a_number_stops_the_training(job: TrainingJob, tmp_pa
     assert not (tmp_path / CARD_FILE).exists()
 
 
-def test_fine_tuning_starts_from_the_weights_of_a_bundle(
-    job: TrainingJob, bundle: Bundle, tmp_path: Path
-) -> None:
-    still = replace(TINY, epochs=1, iterations=1, learning_rate=1e-12)
-    tuned = train(replace(job, out=tmp_path, recipe=still, init_from=bundle.path))
-    before, after = (read_weights(b.path, b.card) for b in (bundle, tuned))
-    assert max(float((before[name] - after[name]).abs().max()) for name in before) < 1e-6
-    assert tuned.card["training"]["fine_tuned"]
-
-
-def test_fine_tuning_across_grids_and_networks_is_refused(
-    job: TrainingJob, bundle: Bundle, tmp_path: Path
-) -> None:
-    other_grid = replace(TINY, spec=InputSpec(size_px=96, spacing_mm=2.0))
-    with pytest.raises(InputError, match="another grid"):
-        train(replace(job, out=tmp_path / "grid", recipe=other_grid, init_from=bundle.path))
-    wider = replace(TINY, features=(16, 32, 64))
-    with pytest.raises(InputError, match="another architecture"):
-        train(replace(job, out=tmp_path / "wide", recipe=wider, init_from=bundle.path))
-
-
 def test_a_card_cannot_choose_what_is_imported(bundle: Bundle) -> None:
     card = json.loads(json.dumps(bundle.card))
     card["nnunet"]["plans"]["configurations"]["2d"]["architecture"]["network_class_name"] = "os.system"
