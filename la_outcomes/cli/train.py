@@ -14,6 +14,9 @@ def command(
     labels_dir: Annotated[Path, typer.Argument(help="folder with labels.csv, as label writes it")],
     out: Annotated[Path, typer.Option(help="folder of the bundle; an unfinished training is resumed")],
     accepted: Annotated[Path | None, typer.Option(help="CSV of ct_scan_id: only these labels")] = None,
+    registry: Annotated[
+        Path | None, typer.Option(help="registry with reviews: labels rejected there are left out")
+    ] = None,
     device: Annotated[str, typer.Option(help="auto, cuda, mps or cpu")] = "auto",
     smoke: Annotated[bool, typer.Option(help="small network and schedule for a CPU, minutes")] = False,
     epochs: Annotated[int | None, typer.Option(min=1, help="instead of the recipe's")] = None,
@@ -37,6 +40,8 @@ def command(
     from la_outcomes.segmentation.training.recipes import CONFIGURATIONS, recipe
     from la_outcomes.segmentation.training.run import TrainingJob, train
 
+    if registry is not None:
+        accepted = _not_rejected(registry, labels_dir, out, accepted)
     if configuration == "list":
         print("\n".join(CONFIGURATIONS))
         return
@@ -56,6 +61,26 @@ def command(
     for number, fold in enumerate(training["folds"]):
         print(f"  fold {number}: {describe_fold(fold)}")
     print(describe_parity(bundle.card["parity"]))
+
+
+def _not_rejected(registry: Path, labels_dir: Path, out: Path, accepted: Path | None) -> Path:
+    """CSV beside the bundle of the labels that quality control and review let pass."""
+    import pandas as pd
+
+    from la_outcomes.errors import InputError, UsageError
+    from la_outcomes.registry.query import ask
+    from la_outcomes.shards import write_text_atomic
+
+    if accepted is not None:
+        raise UsageError("--accepted and --registry do not go together", hint="give one of them")
+    with ask(registry, "SELECT ct_scan_id FROM pair_label WHERE is_usable") as answer:
+        usable = {row[0] for row in answer.fetchall()}
+    file = labels_dir / "labels.csv"
+    if not file.is_file():
+        raise InputError("the table does not exist", where=file, hint="run la-outcomes label first")
+    scans = pd.read_csv(file, dtype=str, usecols=["ct_scan_id"])["ct_scan_id"]
+    kept = sorted(set(scans) & usable)
+    return write_text_atomic(out.with_name(f"{out.name}.accepted.csv"), "\n".join(["ct_scan_id", *kept, ""]))
 
 
 def describe_fold(fold: dict[str, Any]) -> str:

@@ -168,7 +168,7 @@ def grade(session: Session, desk: Desk, scan: Row, query: GradeQuery) -> Respons
     ]
     values = {"scan": scan, "scores": scores, "query": query.address(), "before": before}
     viewer = _viewer("scan", scan["ref"], following, has_flair=False)
-    viewer |= {"unit": "HU" if scan["modality"] == "CT" else "FLAIR", "has_masks": False}
+    viewer |= {"unit": "HU" if scan["modality"] == "CT" else "FLAIR", "has_masks": False, "outlines": {}}
     shown = {"session": session, "following": following, "viewer": viewer}
     return _page("grade.html.j2", {**shown, **values})
 

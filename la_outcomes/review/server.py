@@ -144,6 +144,7 @@ def _listen(host: str, port: int) -> socket.socket:
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listening.bind((host, port))
+        listening.listen(128)  # before the address is printed, so that nobody knocks in vain
     except OSError as error:
         listening.close()
         raise UsageError(

@@ -67,7 +67,28 @@ def with_labels(tables: Tables) -> Tables:
             "dsc": dice,
         }
     )
+    tables["qc_reviews"] = reviews(pairs)
     return tables
+
+
+def reviews(pairs: pd.DataFrame) -> pd.DataFrame:
+    """Two reviewers' decisions on thirty pseudo-labels, the first one's twice; both reject one label."""
+    targets = pairs["ct_scan_id"] + "|" + pairs["flair_scan_id"] + "|" + pairs["parameters_sha256"]
+    passes = (("v1", 1), ("v2", 1), ("v1", 2))
+    rows = [
+        {
+            "target_kind": "pseudo_label",
+            "target_id": target,
+            "reviewer": reviewer,
+            "pass_no": pass_no,
+            "reviewed_at": pd.Timestamp("2026-01-01") + pd.Timedelta(minutes=place),
+            "decision": "reject" if i == 0 else "unsure" if (i + place) % 5 == 0 else "accept",
+            "reason": "coregistration is off" if i == 0 else None,
+        }
+        for i, target in enumerate(targets.head(30))
+        for place, (reviewer, pass_no) in enumerate(passes)
+    ]
+    return pd.DataFrame(rows)
 
 
 def no_volume(tables: Tables) -> Tables:

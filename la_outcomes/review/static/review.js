@@ -93,6 +93,7 @@ function startList() {
       j: () => choose(at + 1), ArrowDown: () => choose(at + 1), k: () => choose(at - 1), ArrowUp: () => choose(at - 1),
       Home: () => choose(0), End: () => choose(rows.length - 1), Enter: open,
       "[": click("#page-before"), "]": click("#page-after"), n: () => location.assign(root.dataset.open),
+      1: click("#tab-1"), 2: click("#tab-2"), 3: click("#tab-3"),
       "/": $("#find") && (() => $("#find").focus()), z: undo, "?": help,
     }[key];
   });
@@ -503,4 +504,5 @@ if ($("#settings")) {
   if ($("#decide")) startCase(viewer);
   else startGrade(viewer);
   viewer.load();
-} else if ($("#rows") || root) startList();
+} else if (root) startList();
+document.body.dataset.ready = "";
