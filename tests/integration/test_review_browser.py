@@ -76,6 +76,7 @@ class Reviewer:
         self.page.on("console", lambda m: m.type == "error" and self.complaints.append(m.text))
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
         self.page.goto(server.address)
+        self.page.wait_for_selector("form input:focus")
         self.page.keyboard.type(name)
         self.page.keyboard.press("Enter")
         self.page.wait_for_selector("body[data-ready]")
