@@ -125,7 +125,8 @@ def _smooth(happened: FloatArray, score: FloatArray, z: float) -> pd.DataFrame:
     """A logistic regression on a spline of the logit; a line where too few risks differ for 4 knots."""
     try:
         knots = default_knots(score, 4)
-        basis, at = spline_basis(score, knots), np.linspace(*np.quantile(score, [0.01, 0.99]), _CURVE_POINTS)
+        low, high = np.quantile(score, [0.01, 0.99])
+        basis, at = spline_basis(score, knots), np.linspace(float(low), float(high), _CURVE_POINTS)
         columns = spline_basis(at, knots)
     except StatisticsError:
         basis, at = score[:, None], np.linspace(score.min(), score.max(), _CURVE_POINTS)
