@@ -39,9 +39,8 @@ def events(rng: np.random.Generator) -> Iterator:
 
 def _alive(t: float) -> float:
     """Survival averaged over x."""
-    return float(
-        integrate.quad(lambda x: np.exp(-RATE * np.exp(EFFECT * x) * t) * stats.norm.pdf(x), -8, 8)[0]
-    )
+    integral, _ = integrate.quad(lambda x: np.exp(-RATE * np.exp(EFFECT * x) * t) * stats.norm.pdf(x), -8, 8)
+    return float(integral)
 
 
 # days are rounded up: the curve falls at the end of each day
@@ -49,7 +48,7 @@ _MEAN_DAYS = float(sum(_alive(day) for day in range(int(HORIZON))))
 
 
 def competing(rng: np.random.Generator) -> Iterator:
-    """Fine and Gray's own design: incidence 1 - (1 - p (1 - exp(-t)))^exp(x beta), then an exponential rival."""
+    """Fine and Gray's design: incidence 1 - (1 - p (1 - exp(-t)))^exp(x beta), and an exponential rival."""
     x = rng.normal(size=N)
     ratio = np.exp(EFFECT * x)
     first = rng.random(N) < 1 - (1 - SHARE) ** ratio
@@ -65,15 +64,16 @@ def competing(rng: np.random.Generator) -> Iterator:
     yield "incidence at 1", _INCIDENCE, *curve.at(1.0)
 
 
-_INCIDENCE = float(
-    integrate.quad(
-        lambda x: (1 - (1 - SHARE * (1 - np.exp(-1))) ** np.exp(EFFECT * x)) * stats.norm.pdf(x), -8, 8
-    )[0]
-)
+def _reached(x: float) -> float:
+    """Incidence at time 1, weighted by the density of x."""
+    return float((1 - (1 - SHARE * (1 - np.exp(-1))) ** np.exp(EFFECT * x)) * stats.norm.pdf(x))
+
+
+_INCIDENCE = float(integrate.quad(_reached, -8, 8)[0])
 
 
 def prediction(rng: np.random.Generator) -> Iterator:
-    """Two correlated scores, each shifted by the outcome; true risks for calibration; three ordered levels."""
+    """Two correlated scores, each shifted by the outcome, and true risks for calibration."""
     y = (rng.random(N) < 0.3).astype(int)
     a = y + rng.normal(size=N)
     b = 0.6 * y + 0.5 * (a - y) + np.sqrt(0.75) * rng.normal(size=N)
