@@ -20,39 +20,27 @@ from __future__ import annotations
 from la_outcomes.analysis.outputs import Outputs
 from la_outcomes.analysis.studies import outcome_mrs_outputs as write
 from la_outcomes.analysis.studies import outcome_secondary_outputs as secondary
-from la_outcomes.analysis.studies.common import add_exposure, clinical_patients
+from la_outcomes.analysis.studies.common import NESTED_MRS, SEVERITY, add_exposure, clinical_patients
+from la_outcomes.analysis.studies.outcome_covariates import covariates
 from la_outcomes.analysis.study import Request, Study, run_script
-
-DEMOGRAPHIC = ["age_years", "female"]
-RISK_FACTORS = [
-    *DEMOGRAPHIC, "hypertension", "diabetes", "atrial_fibrillation", "prior_stroke", "glucose_mmol_l",
-    "pre_stroke_mrs",
-]  # fmt: skip
-SEVERITY = [*RISK_FACTORS, "nihss_admission", "reperfusion", "ln_infarct"]
-NESTED = {
-    "crude": [],
-    "age and sex": DEMOGRAPHIC,
-    "risk factors": RISK_FACTORS,
-    "fully adjusted": SEVERITY,
-}
 
 
 def answer(request: Request, outputs: Outputs) -> None:
     """Answer with an exposure, or describe the covariates alone where none was asked for."""
     patients = clinical_patients(request, outputs)
     with outputs.attempt("Covariates of the mRS"):
-        write.covariates(outputs, patients, request.outcome, SEVERITY)
+        covariates(outputs, patients, request.outcome, SEVERITY)
     if request.exposure == "none":
         return
     patients, exposure = add_exposure(patients, request)
     with outputs.attempt("Common odds ratios"):
-        fitted = write.specifications(outputs, patients, request.outcome, exposure, NESTED)
+        fitted = write.specifications(outputs, patients, request.outcome, exposure, NESTED_MRS)
         write.proportionality(outputs, fitted[-1], exposure)
-        write.estimates(outputs, patients, request.outcome, fitted[-1], exposure, SEVERITY)
+        write.estimates(outputs, patients, request, fitted[-1], exposure)
         with outputs.attempt("Partial proportional odds"):
             secondary.partial(outputs, patients, request.outcome, exposure, fitted[-1])
         with outputs.attempt("mRS in two groups"):
-            secondary.binary(outputs, patients, request.outcome, exposure, NESTED)
+            secondary.binary(outputs, patients, request.outcome, exposure, NESTED_MRS)
         with outputs.attempt("Interaction with severity and treatment"):
             secondary.effect_modification(outputs, patients, request.outcome, exposure, fitted[-1])
     with outputs.attempt("Fifths of volume"):

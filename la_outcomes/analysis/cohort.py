@@ -59,6 +59,57 @@ def load_picture_paths(registry: str | Path, scan_ids: Sequence[str]) -> dict[st
         return dict(connection.execute(sql, [list(scan_ids)]).fetchall())
 
 
+def load_other_volumes(registry: str | Path, population: str | None = None) -> pd.DataFrame:
+    """Return patient_id and other_model_ml: the volume of the same CT by another model, active or not.
+
+    Of several other models the first in order of kind and name counts.
+    """
+    return _select(
+        registry,
+        """
+        SELECT a.patient_id, m.la_volume_ml AS other_model_ml
+        FROM ({chosen}) a
+        JOIN la_measurements m ON m.scan_id = a.scan_id AND m.model_sha256 <> a.model_sha256
+        JOIN models o ON o.model_sha256 = m.model_sha256
+        WHERE m.la_volume_ml IS NOT NULL
+        QUALIFY row_number() OVER (
+            PARTITION BY a.patient_id ORDER BY o.kind, o.name, m.model_sha256, m.parameters_sha256
+        ) = 1
+        ORDER BY a.patient_id
+        """,
+        population,
+    )
+
+
+def load_repeats(registry: str | Path, population: str | None = None) -> pd.DataFrame:
+    """Return pairs of CTs of one patient measured by one active model: the two earliest usable ones.
+
+    Columns patient_id, is_simulated, first_ml, second_ml, days_apart, same_scanner.
+    """
+    return _select(
+        registry,
+        """
+        WITH scan AS (
+            SELECT v.patient_id, v.scan_id, v.la_volume_ml, v.model_sha256, s.days_from_onset, s.manufacturer,
+                   row_number() OVER (
+                       PARTITION BY v.patient_id, v.model_sha256
+                       ORDER BY s.days_from_onset NULLS LAST, v.scan_id
+                   ) AS place
+            FROM scan_la_volume v JOIN scans s USING (scan_id)
+            WHERE v.la_volume_ml IS NOT NULL
+        )
+        SELECT a.patient_id, a.is_simulated, x.la_volume_ml AS first_ml, y.la_volume_ml AS second_ml,
+               y.days_from_onset - x.days_from_onset AS days_apart,
+               x.manufacturer IS NOT DISTINCT FROM y.manufacturer AS same_scanner
+        FROM ({chosen}) a
+        JOIN scan x ON x.patient_id = a.patient_id AND x.place = 1 AND x.model_sha256 = a.model_sha256
+        JOIN scan y ON y.patient_id = a.patient_id AND y.place = 2 AND y.model_sha256 = a.model_sha256
+        ORDER BY a.patient_id
+        """,
+        population,
+    )
+
+
 def load_pairing(registry: str | Path, population: str | None = None) -> pd.DataFrame:
     """Return how far each patient's pairing got: has_flair, is_paired, is_usable, and why it ended there.
 

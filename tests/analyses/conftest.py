@@ -30,7 +30,7 @@ def _simulated() -> Mapping[str, pd.DataFrame]:
 
 def build_registry(folder: Path, change: Callable[[Tables], Tables] = lambda tables: tables) -> Path:
     """A registry in ``folder`` with the simulated tables after ``change``; label rows are added for pairs."""
-    tables = change(with_labels({name: table.copy() for name, table in _simulated().items()}))
+    tables = change(with_repeats(with_labels({name: table.copy() for name, table in _simulated().items()})))
     run = Run("tests", {"sizes": SIZES}, seed=3)
     for name, table in tables.items():
         if table.empty:
@@ -89,6 +89,31 @@ def reviews(pairs: pd.DataFrame) -> pd.DataFrame:
         for place, (reviewer, pass_no) in enumerate(passes)
     ]
     return pd.DataFrame(rows)
+
+
+def with_repeats(tables: Tables) -> Tables:
+    """A second CT of every tenth clinical patient, and another model's volumes of the first CTs."""
+    random = np.random.default_rng(6)
+    clinical = tables["patients"].loc[tables["patients"]["cohort"] == "clinical", "patient_id"].iloc[::10]
+    scans = tables["scans"]
+    first = scans[(scans["modality"] == "CT") & scans["patient_id"].isin(clinical)]
+    volumes = tables["la_measurements"][tables["la_measurements"]["scan_id"].isin(first["scan_id"])]
+    volumes = volumes[volumes["la_volume_ml"].notna()]
+    second = first[first["scan_id"].isin(volumes["scan_id"])]
+    again = second.assign(
+        scan_id=second["scan_id"] + "-b", days_from_onset=second["days_from_onset"].fillna(0) + 3
+    )
+    noise = np.exp(random.normal(0, 0.15, len(volumes)))
+    repeated = volumes.assign(
+        scan_id=volumes["scan_id"] + "-b", la_volume_ml=(volumes["la_volume_ml"] * noise).round(3)
+    )
+    model = tables["models"].iloc[:1].assign(model_sha256="f" * 64, name="other", is_active=False)
+    every = tables["la_measurements"].dropna(subset=["la_volume_ml"])
+    other = every.assign(model_sha256="f" * 64, la_volume_ml=(1.2 * every["la_volume_ml"] + 0.3).round(3))
+    tables["scans"] = pd.concat([scans, again], ignore_index=True)
+    tables["models"] = pd.concat([tables["models"], model], ignore_index=True)
+    tables["la_measurements"] = pd.concat([tables["la_measurements"], repeated, other], ignore_index=True)
+    return tables
 
 
 def no_volume(tables: Tables) -> Tables:

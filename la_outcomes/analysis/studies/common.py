@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from la_outcomes.analysis.cohort import Truth, load_cohort, load_truth
+from la_outcomes.analysis.cohort import Truth, load_cohort, load_other_volumes, load_truth
 from la_outcomes.analysis.names import label
 from la_outcomes.analysis.outputs import Outputs
 from la_outcomes.analysis.results import FloatArray
@@ -16,6 +16,25 @@ from la_outcomes.errors import StatisticsError
 
 OFFSET_ML = 1.0
 FEWEST_CENTRES = 10
+DEMOGRAPHIC = ["age_years", "female"]
+RISK_FACTORS = [
+    *DEMOGRAPHIC, "hypertension", "diabetes", "atrial_fibrillation", "prior_stroke", "glucose_mmol_l",
+    "pre_stroke_mrs",
+]  # fmt: skip
+SEVERITY = [*RISK_FACTORS, "nihss_admission", "reperfusion", "ln_infarct"]
+NESTED_MRS = {
+    "crude": [],
+    "age and sex": DEMOGRAPHIC,
+    "risk factors": RISK_FACTORS,
+    "fully adjusted": SEVERITY,
+}
+NESTED_HAZARD = {
+    "crude": [],
+    "age and sex": DEMOGRAPHIC,
+    "risk factors and severity": [
+        *DEMOGRAPHIC, "hypertension", "diabetes", "atrial_fibrillation", "prior_stroke", "nihss_admission",
+    ],
+}  # fmt: skip
 
 
 def patients_of(request: Request, outputs: Outputs) -> pd.DataFrame:
@@ -27,6 +46,12 @@ def patients_of(request: Request, outputs: Outputs) -> pd.DataFrame:
     frame = load_cohort(request.registry, request.population)
     outputs.population(frame)
     return derive(frame)
+
+
+def with_other_model(frame: pd.DataFrame, request: Request) -> pd.DataFrame:
+    """Add ``other_model_ml``: the same CT's volume by another model than the one that counts, else NaN."""
+    other = load_other_volumes(request.registry, request.population).set_index("patient_id")
+    return frame.assign(other_model_ml=frame["patient_id"].map(other["other_model_ml"]).astype(float))
 
 
 def derive(frame: pd.DataFrame) -> pd.DataFrame:

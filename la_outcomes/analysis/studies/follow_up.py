@@ -8,18 +8,20 @@ import numpy as np
 import pandas as pd
 
 from la_outcomes.analysis.results import complete_rows
-from la_outcomes.analysis.studies.common import Exposure, quintiles, usable_terms
+from la_outcomes.analysis.studies.common import Exposure, cluster_column, quintiles, usable_terms
 from la_outcomes.analysis.survival import (
     CoxFit,
     CumulativeIncidence,
     SurvivalCurve,
     cox_regression,
     cumulative_incidence,
+    fit_fine_gray,
     kaplan_meier,
 )
 from la_outcomes.errors import StatisticsError
 
 HORIZON_DAYS = 365.0
+MOST_FINE_GRAY = 50_000
 AT_RISK_DAYS = (0.0, 90.0, 180.0, 270.0, 365.0)
 
 
@@ -122,10 +124,45 @@ def hazard_ratios(
     widest = max(nested.values(), key=len)
     kept, _ = usable_terms(rows, list(widest))
     complete, _ = complete_rows(rows, [days, event, exposure.name, *kept], "drop")
-    same = rows.loc[complete.index]
+    same = rows.loc[complete.index].reset_index(drop=True)
+    cluster = cluster_column(same)
     return {
-        name: cox_regression(same, days, event, [exposure.name, *[term for term in terms if term in kept]])
+        name: cox_regression(
+            same, days, event, [exposure.name, *[term for term in terms if term in kept]], cluster=cluster
+        )
         for name, terms in nested.items()
+    }
+
+
+def subdistribution_row(
+    frame: pd.DataFrame, exposure: Exposure, covariates: Sequence[str]
+) -> dict[str, object]:
+    """Fine and Gray's subdistribution hazard ratio of recurrence with death competing, fully adjusted.
+
+    Raises
+    ------
+    StatisticsError
+        As `fit_fine_gray`, or more than ``MOST_FINE_GRAY`` patients.
+    """
+    kept, _ = usable_terms(frame, list(covariates))
+    needed = ["recurrence_time", "recurrence", exposure.name, *kept]
+    complete, _ = complete_rows(frame, needed, "drop")
+    if len(complete) > MOST_FINE_GRAY:
+        raise StatisticsError(f"left out above {MOST_FINE_GRAY:,} patients", where="Fine and Gray")
+    same = frame.loc[complete.index].reset_index(drop=True)
+    fit = fit_fine_gray(
+        same, "recurrence_time", "recurrence", [exposure.name, *kept], cluster=cluster_column(same)
+    )
+    own = fit.coefficients.set_index("term").loc[exposure.name]
+    return {
+        "specification": "subdistribution hazard (Fine and Gray), fully adjusted",
+        "hazard_ratio": own["hazard_ratio"],
+        "hazard_ratio_ci_low": own["ci_low"],
+        "hazard_ratio_ci_high": own["ci_high"],
+        "p_value": own["p"],
+        "n": fit.n,
+        "events": fit.n_events,
+        "deaths_before": fit.n_competing,
     }
 
 

@@ -11,7 +11,7 @@ from la_outcomes.analysis.figures.survival import StepCurve, event_figure
 from la_outcomes.analysis.names import in_words, label
 from la_outcomes.analysis.outputs import Outputs
 from la_outcomes.analysis.studies.baseline import quintile_groups
-from la_outcomes.analysis.studies.common import Exposure
+from la_outcomes.analysis.studies.common import Exposure, errors_in_words
 from la_outcomes.analysis.studies.follow_up import (
     AT_RISK_DAYS,
     death_curves,
@@ -21,6 +21,7 @@ from la_outcomes.analysis.studies.follow_up import (
     hazard_table,
     recurrence_curves,
     recurrence_table,
+    subdistribution_row,
 )
 from la_outcomes.analysis.survival import log_rank
 from la_outcomes.analysis.tables import interval, p_value
@@ -81,6 +82,24 @@ def recurrences_by_fifth(outputs: Outputs, patients: pd.DataFrame, exposure: Exp
     )
 
 
+def subdistribution(
+    outputs: Outputs, patients: pd.DataFrame, exposure: Exposure, covariates: Sequence[str]
+) -> None:
+    """Recurrence with death competing: one regression of the cumulative incidence."""
+    row = subdistribution_row(patients, exposure, covariates)
+    said = f"Recurrent stroke within a year, death competing: subdistribution hazard ratio {exposure.words}, "
+    said += f"adjusted for {in_words(covariates)}; read its direction, not its size"
+    outputs.table("recurrence_subdistribution", pd.DataFrame([row]), said, n=int(str(row["n"])))
+    ratio, low, high, p = (
+        float(str(row[name])) for name in
+        ("hazard_ratio", "hazard_ratio_ci_low", "hazard_ratio_ci_high", "p_value")
+    )  # fmt: skip
+    outputs.result(
+        "subdistribution HR", ratio, specification="Fine and Gray, fully adjusted", n=int(str(row["n"])),
+        ci=(low, high), p_value=p, term=exposure.column, outcome="recurrence_days", exposure=exposure.words,
+    )  # fmt: skip
+
+
 def hazards(
     outputs: Outputs,
     patients: pd.DataFrame,
@@ -91,12 +110,14 @@ def hazards(
     """Hazard ratios of ``death`` or ``recurrence`` in nested Cox regressions."""
     fits = hazard_ratios(patients, f"{event}_time", event, exposure, nested)
     table = hazard_table(fits, exposure)
+    n_clusters = next(iter(fits.values())).n_clusters
     kind = "death" if event == "death" else "recurrent stroke (cause-specific, deaths censored)"
     outputs.table(
         f"{event}_hazard_ratios",
         table,
-        f"Cox regression of {kind} within a year: hazard ratio {exposure.words}; model-based errors; nested "
-        "on the same patients; beside it p of Grambsch and Therneau's test for non-proportional hazards",
+        f"Cox regression of {kind} within a year: hazard ratio {exposure.words}; "
+        f"{errors_in_words(n_clusters)}; nested on the same patients; beside it p of Grambsch and "
+        "Therneau's test for non-proportional hazards",
         n=int(table["n"].iloc[0]),
     )
     last = table.iloc[-1]

@@ -13,6 +13,7 @@ from la_outcomes.analysis.names import in_words, label
 from la_outcomes.analysis.outputs import Outputs
 from la_outcomes.analysis.studies.baseline import quintile_groups
 from la_outcomes.analysis.studies.common import Exposure, errors_in_words, quintiles
+from la_outcomes.analysis.studies.outcome_corrected import MOST_CORRECTED, corrected
 from la_outcomes.analysis.studies.outcome_imputed import (
     IMPUTATIONS,
     complete_case,
@@ -23,22 +24,14 @@ from la_outcomes.analysis.studies.outcome_mrs import (
     FittedSpecification,
     cut_points,
     fifth_table,
-    fit_specification,
     grotta_shares,
     nested_specifications,
     shape_of_effect,
 )
+from la_outcomes.analysis.study import Request
 from la_outcomes.analysis.tables import interval, p_value, records
 
 _ODDS = "common_odds_ratio"
-_PER = {
-    "age_years": "per year",
-    "glucose_mmol_l": "per mmol/L",
-    "nihss_admission": "per point",
-    "pre_stroke_mrs": "per grade",
-    "ln_infarct": "per unit",
-    "ln_infarct_mni": "per unit",
-}
 
 
 def specifications(
@@ -105,12 +98,12 @@ def _line(name: str, row: Mapping[str, Any] | pd.Series, n: int, stem: str = _OD
 def estimates(
     outputs: Outputs,
     patients: pd.DataFrame,
-    outcome: str,
+    request: Request,
     full: FittedSpecification,
     exposure: Exposure,
-    covariates: Sequence[str],
 ) -> None:
-    """Complete case beside imputed values, and both beside the simulation's truth where there is one."""
+    """Complete case, imputed and corrected for measurement error, beside the simulation's truth if any."""
+    outcome, covariates = request.outcome, full.covariates
     found = [complete_case(full, exposure.name)]
     measured = patients[patients[exposure.name].notna()].reset_index(drop=True)
     sets = {
@@ -119,15 +112,23 @@ def estimates(
     }
     for name, rows in sets.items():
         with outputs.attempt(name):
-            found.append(imputed(rows, outcome, exposure, covariates, name, outputs.run.seed or 0))
+            found.append(imputed(rows, outcome, exposure, covariates, name, request.seed))
+    if exposure.column == "la_volume_ml" and full.fit.n <= MOST_CORRECTED:
+        with outputs.attempt("Correction for measurement error"):
+            better, assumptions = corrected(patients, request, exposure, full.covariates)
+            found += better
+            outputs.note("Correction for measurement error assumes: " + "; ".join(assumptions) + ".")
     true = truth(exposure)
     everything = [*found, true] if true else found
     table = pd.DataFrame([each.row(true.log_or if true else None) for each in everything])
     said = f"{label(outcome)}: fully adjusted common odds ratio {exposure.words}; chained equations with m = "
     said += f"{IMPUTATIONS}, Rubin's rules"
-    said += (
-        "; measured volumes have error, so estimates are expected nearer to 1 than the truth" if true else ""
-    )
+    unmeasured = int(patients[exposure.name].isna().sum())
+    said += f"; {label(exposure.column)} is not known of {unmeasured:,} patients"
+    if true:
+        said += (
+            "; measured volumes have error, so uncorrected estimates are expected nearer to 1 than the truth"
+        )
     outputs.table("estimates", table, said, n=full.fit.n)
     for each, row in zip(everything, records(table), strict=True):
         ci = None if each.low is None else (row[f"{_ODDS}_ci_low"], row[f"{_ODDS}_ci_high"])
@@ -208,41 +209,3 @@ def shape(
         "p for non-linearity", found.p_nonlinear, specification="cubic spline, 4 knots, fully adjusted",
         n=found.n, term=exposure.column, p_value=found.p_nonlinear, outcome=outcome,
     )  # fmt: skip
-
-
-def covariates(outputs: Outputs, patients: pd.DataFrame, outcome: str, wanted: Sequence[str]) -> None:
-    """Mutually adjusted common odds ratios of the covariates, without any volume of LA."""
-    names = list(wanted)
-    if patients["ln_infarct"].notna().sum() == 0 and patients["ln_infarct_mni"].notna().any():
-        names = [name for name in names if name != "ln_infarct"]
-        with outputs.attempt("Sensitivity: infarct volume in MNI space"):
-            _coefficients(outputs, patients, outcome, [*names, "ln_infarct_mni"], "covariates_mni")
-    _coefficients(outputs, patients, outcome, names, "covariates")
-
-
-def _coefficients(
-    outputs: Outputs, patients: pd.DataFrame, outcome: str, names: Sequence[str], table_name: str
-) -> None:
-    fitted = fit_specification(patients, outcome, "covariates", [], names)
-    rows = fitted.fit.coefficients
-    table = pd.DataFrame(
-        {
-            "covariate": [label(term) for term in rows["term"]],
-            "per": [_PER.get(term, "yes v no") for term in rows["term"]],
-            _ODDS: rows["odds_ratio"],
-            f"{_ODDS}_ci_low": rows["ci_low"],
-            f"{_ODDS}_ci_high": rows["ci_high"],
-            "p_value": rows["p"],
-        }
-    )
-    said = f"{label(outcome)}: mutually adjusted common odds ratios of the covariates, without LA volume"
-    said += f"; {errors_in_words(fitted.fit.n_clusters)}; {fitted.fit.n_dropped} incomplete patients left out"
-    if fitted.left_out:
-        said += f"; without {in_words(fitted.left_out)} (no value, or the same for everybody)"
-    outputs.table(table_name, table, said, n=fitted.fit.n)
-    for row in rows.to_dict("records"):
-        outputs.result(
-            "cOR", row["odds_ratio"], specification=f"proportional odds: {fitted.adjustment}", n=fitted.fit.n,
-            ci=(row["ci_low"], row["ci_high"]), p_value=row["p"], term=row["term"], outcome=outcome,
-            exposure="none",
-        )  # fmt: skip

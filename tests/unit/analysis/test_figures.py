@@ -10,12 +10,14 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
-from la_outcomes.analysis.figures import base
+from la_outcomes.analysis.figures import base, dag
 from la_outcomes.analysis.figures.agreement import scatter_figure
 from la_outcomes.analysis.figures.base import FIGURE_DPI, save_figure
-from la_outcomes.analysis.figures.flow import flow_figure
+from la_outcomes.analysis.figures.decision import decision_figure
+from la_outcomes.analysis.figures.flow import cohorts_figure, flow_figure
 from la_outcomes.analysis.figures.forest import ForestLine, forest_figure
 from la_outcomes.analysis.figures.outcome import grotta_figure
+from la_outcomes.analysis.figures.specification_curve import curve_figure
 from la_outcomes.analysis.studies.cohort_flow import Step
 
 
@@ -38,7 +40,7 @@ def test_equal_figures_are_equal_files_at_print_resolution(
     monkeypatch.setattr(base, "FIGURE_DPI", FIGURE_DPI)
     for name in ("first", "second"):
         save_figure(_scatter(), tmp_path / name, simulated=True)
-    for suffix in (".png", ".svg"):
+    for suffix in (".png", ".svg", ".pdf"):
         first, second = ((tmp_path / f"{name}{suffix}").read_bytes() for name in ("first", "second"))
         assert first == second
     with Image.open(tmp_path / "first.png") as picture:
@@ -85,3 +87,38 @@ def test_the_flow_diagram_shows_every_number_and_reason() -> None:
     text = " ".join(text.get_text() for axes in figure.axes for text in axes.texts)
     for wanted in ("n = 10", "n = 7", "Not included: n = 3", "motion artefact: 2", "no CT: 1"):
         assert wanted in text
+
+
+def test_a_specification_curve_orders_the_estimates_and_fills_the_main_choice() -> None:
+    table = pd.DataFrame(
+        {"choice": ["main", "scale", "scale"], "alternative": ["ln(mL + 1)", "a", "b"],
+         "estimate": [1.2, 1.4, 1.1], "ci_low": [1.0, 1.1, 0.9], "ci_high": [1.4, 1.8, 1.3], "n": [50] * 3}
+    )  # fmt: skip
+    figure = curve_figure(table, "Odds ratio per SD", ratio=True)
+    above, below = figure.axes
+    points = [line for line in above.lines if line.get_marker() in ("D", "o")]
+    assert [float(np.ravel(line.get_ydata())[0]) for line in points] == [1.1, 1.2, 1.4]
+    assert [line.get_marker() for line in points] == ["o", "D", "o"]
+    assert next(text.get_text() for text in below.get_yticklabels()) == "main: ln(mL + 1)"
+
+
+def test_the_causal_diagram_has_no_cycle() -> None:
+    edges = {*dag._ARROWS, *dag._CURVED, *dag._ERROR}
+    left = {name for edge in edges for name in edge}
+    while roots := {name for name in left if not any(end == name and start in left for start, end in edges)}:
+        left -= roots
+    assert not left
+
+
+def test_decision_curves_and_flow_by_cohort_say_what_they_show() -> None:
+    curves = pd.DataFrame(
+        {"nobody": [0.0, 0.0], "everybody": [0.2, -0.3], "covariates alone": [0.2, 0.1], "CT": [0.21, 0.12]},
+        index=[0.1, 0.4],
+    )
+    (axes,) = decision_figure(curves).axes
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == list(curves)
+    flow = [Step("Patients", 10), Step("CT", 7, {"no CT": 3})]
+    figure = cohorts_figure({"clinical": flow, "US test": flow})
+    texts = [text.get_text() for text in figure.axes[0].texts]
+    assert texts.count("Patients\nn = 10") == 2
+    assert "− 3 no CT" in texts
