@@ -1,137 +1,76 @@
-"""How well does a mask find its place? Simulated pairs with a known map, local differences and turned heads.
+"""How well does a mask find its place? Candidates on a bed of pairs with exact maps.
 
-python benchmarks/coregistration.py --out DIR [--anatomies DIR] [--pairs N] [--seed S]
+python benchmarks/coregistration.py --bed DIR --out DIR [--methods NAME ...] [--starts 100]
 
-Pairs cycle through slice thickness, tilt, field of view, skull, infarct, WMH of 1-60 mL and local differences
-of 0, 2 and 3.5 mm (95th percentile). Prints a table by method and writes one row a pair and method.
+``--bed`` is a folder that ``benchmarks/coregistration_bed.py`` filled. Prints a table by method (mean, SD,
+worst, n) and writes one row a pair and method; rows that are there already are kept, so that a stopped
+run goes on where it was. ``--starts`` instead tries the default from random poses (25 degrees an axis, 30
+mm) of the bed's pairs in turn.
 """
 
-# ruff: noqa: E402 - threads are limited, and this folder taken off the path, before anything is imported.
+# ruff: noqa: E402 - the path and the number of threads are set before anything is imported.
 from __future__ import annotations
 
-import os
 import sys
+from pathlib import Path
 
-# As a script's folder this one would hide the standard library's ``statistics`` behind statistics.py.
-sys.path = [
-    place for place in sys.path if os.path.realpath(place) != os.path.dirname(os.path.realpath(__file__))
-]
-for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS"):
-    os.environ[_name] = "1"
+# Scripts beside this one are imported as ``benchmarks.x``: alone, statistics.py would hide Python's own.
+sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 import argparse
+import json
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import SimpleITK as sitk
-from scipy import ndimage
 from scipy.spatial.transform import Rotation
 
-from la_outcomes.imaging.geometry import Image, orthogonal_grid, resample_to, to_sitk
+from benchmarks import one_thread  # noqa: F401
+from benchmarks.coregistration_bed import SHIFT_MM, TURN_DEG, Pair, folders, load
+from benchmarks.coregistration_candidates import METHODS, Prepared, prepare
+from la_outcomes.imaging.geometry import volume_ml
 from la_outcomes.segmentation.brain import ct_brain, flair_brain
-from la_outcomes.segmentation.labels.coregistration import affine_transform, carry, coregister
+from la_outcomes.segmentation.labels.coregistration import (
+    affine_transform,
+    carry,
+    jacobian,
+    rigid_alignment,
+)
 from la_outcomes.segmentation.labels.pseudo_labels import binarise
-from la_outcomes.segmentation.labels.quality_control import judge
-from la_outcomes.segmentation.labels.transforms import inverse
+from la_outcomes.segmentation.labels.working import centre_mm
 from la_outcomes.segmentation.volumetry import dice
-from la_outcomes.simulation.anatomy import list_anatomies, load_anatomy
-from la_outcomes.simulation.pair import simulate_pair
-from la_outcomes.simulation.patient import CtSettings, FlairSettings, PatientSpec
 
-LOCAL_MM = (0.0, 2.0, 3.5)
-LOCAL_REACH_MM = 16.0
-TURN_DEG, SHIFT_MM = 25.0, 30.0
 FAILED_MM = 5.0
+POINTS = 400
 Mask = npt.NDArray[np.bool_]
+Row = dict[str, Any]
 
 
-@dataclass(frozen=True, eq=False)
-class Pair:
-    """A CT, a FLAIR bent and moved away from it, WMH shares on both, and the exact map (CT to FLAIR, LPS)."""
-
-    name: str
-    local_mm: float
-    ct: Image
-    flair: Image
-    wmh_ct: Image
-    wmh_flair: Image
-    truth: sitk.Transform
-
-
-def draw_pairs(count: int, seed: int, anatomies: Path | None) -> Iterator[Pair]:
-    """``count`` pairs, each drawn from its own stream."""
-    names = list_anatomies(anatomies)
-    for number in range(count):
-        rng = np.random.default_rng([seed, number])
-        spec = _patient(number, rng)
-        drawn = simulate_pair(load_anatomy(names[number % len(names)], anatomies), spec, seed)
-        move = _random_pose(rng)
-        local = LOCAL_MM[number % len(LOCAL_MM)]
-        flair, wmh = (Image(x.data, move @ x.affine) for x in (drawn.flair, drawn.wmh_flair))
-        truth: list[sitk.Transform] = [affine_transform(move), drawn.ct_to_flair]
-        if local > 0:
-            bend = sitk.DisplacementFieldTransform(_bend(flair, local, rng))
-            flair, wmh = (
-                resample_to(x, x.shape, x.affine, interpolator="linear", outside=0.0, transform=bend)
-                for x in (flair, wmh)
-            )
-            truth.insert(0, inverse(bend))
-        yield Pair(
-            spec.patient_id, local, drawn.ct, flair, drawn.tissue_ct, wmh, sitk.CompositeTransform(truth)
-        )
+def masks(pair: Pair) -> tuple[Mask, Mask, Row]:
+    """Intracranial masks of both scans as the package finds them, and how good they are."""
+    started = time.process_time()
+    ct, flair = ct_brain(pair.ct), flair_brain(pair.flair)
+    figures: Row = {"pair": pair.name, "cpu_s": time.process_time() - started}
+    found_true = (("ct", ct, pair.inside_ct), ("flair", flair, pair.inside_flair))
+    for name, found, true in found_true:
+        figures[f"{name}_dice"] = dice(found.intracranial, true.data > 0.5)
+        figures[f"{name}_icv_error"] = found.icv_ml / volume_ml(true.data, true.affine) - 1
+    return ct.intracranial, flair.intracranial, figures
 
 
-def _patient(number: int, rng: np.random.Generator) -> PatientSpec:
-    thickness = (5.0, 2.5, 7.0, 4.0)[number % 4]
-    flair_mm = (5.0, 1.0, 3.0, 6.0, 5.0)[number % 5]
-    return PatientSpec(
-        patient_id=f"pair{number:03d}",
-        age_years=float(rng.uniform(50, 88)),
-        tissue_volume_ml=float(np.exp(rng.uniform(np.log(1.0), np.log(60.0)))),
-        infarct_volume_ml=(0.0, 8.0, 0.0, 40.0)[(number // 2) % 4],
-        infarct_on_ct=number % 3 != 0,
-        ct=CtSettings(
-            ("GE", "Siemens", "Philips", "Canon")[number % 4],
-            slice_thickness_mm=thickness, slice_spacing_mm=thickness,
-            gantry_tilt_deg=float(rng.uniform(-5, 20)),
-        ),
-        flair=FlairSettings(flair_mm, flair_mm, 1.0 if flair_mm == 1 else 0.9, has_skull=number % 6 != 5),
-    )  # fmt: skip
-
-
-def _random_pose(rng: np.random.Generator) -> npt.NDArray[np.float64]:
-    pose = np.eye(4)
-    angles = rng.uniform(-TURN_DEG, TURN_DEG, 3)
-    pose[:3, :3] = Rotation.from_euler("xyz", angles, degrees=True).as_matrix()
-    pose[:3, 3] = rng.uniform(-SHIFT_MM, SHIFT_MM, 3)
-    return pose
-
-
-def _bend(like: Image, local_mm: float, rng: np.random.Generator) -> sitk.Image:
-    """A smooth random displacement field whose length has ``local_mm`` as 95th percentile."""
-    shape, affine = orthogonal_grid(like, 4.0)
-    noise = rng.standard_normal((3, *shape[::-1]))
-    smooth = np.stack([ndimage.gaussian_filter(part, LOCAL_REACH_MM / 4.0) for part in noise], axis=-1)
-    smooth *= local_mm / np.percentile(np.linalg.norm(smooth, axis=-1), 95)
-    field = sitk.GetImageFromArray(smooth, isVector=True)
-    field.CopyInformation(to_sitk(Image(np.zeros(shape, np.float32), affine)))
-    return field
-
-
-def score(pair: Pair, found: sitk.Transform, inside: Mask) -> dict[str, float]:
+def score(pair: Pair, found: sitk.Transform) -> Row:
     """Figures of one map against the exact one."""
     soft, best = (carry(pair.wmh_flair, pair.ct, way).data for way in (found, pair.truth))
-    label, oracle, true = binarise(soft), binarise(best), binarise(pair.wmh_ct.data)
-    reached, possible = dice(label, true) or 0.0, dice(oracle, true) or np.nan
-    lesion, brain = _errors_mm(pair, found, true), _errors_mm(pair, found, inside)
+    true = binarise(pair.wmh_ct.data)
+    reached, possible = dice(binarise(soft), true) or 0.0, dice(binarise(best), true) or np.nan
+    lesion, brain = (errors_mm(pair, found, where) for where in (true, pair.inside_ct.data > 0.5))
     return {
         "dice": reached,
-        "dice_over_oracle": reached / possible,
+        "oracle": possible,
+        "ratio": reached / possible,
         "volume_ratio": float(soft.sum() / best.sum()),
         "lesion_mm": float(lesion.mean()),
         "lesion_p95_mm": float(np.percentile(lesion, 95)),
@@ -140,66 +79,152 @@ def score(pair: Pair, found: sitk.Transform, inside: Mask) -> dict[str, float]:
     }
 
 
-def _errors_mm(pair: Pair, found: sitk.Transform, where: Mask) -> npt.NDArray[np.float64]:
+def errors_mm(pair: Pair, found: sitk.Transform, where: Mask) -> npt.NDArray[np.float64]:
+    """Distance between found and true FLAIR points over up to about 400 voxels of a mask."""
     index = np.argwhere(where)
-    index = index[:: max(len(index) // 1000, 1)]
+    index = index[:: max(len(index) // POINTS, 1)]
     points = (index @ pair.ct.affine[:3, :3].T + pair.ct.affine[:3, 3]) * (-1, -1, 1)
     gaps = [np.subtract(found.TransformPoint(p), pair.truth.TransformPoint(p)) for p in points.tolist()]
-    return np.linalg.norm(gaps, axis=1)
+    return np.asarray(np.linalg.norm(gaps, axis=1))
 
 
-def measure(pair: Pair) -> list[dict[str, object]]:
-    """One row a method: header alone, rigid part, whole coregistration."""
+def folded(found: sitk.Transform) -> float:
+    """Share of voxels at which the deformable part turns space inside out."""
+    if found.GetTransformEnum() != sitk.sitkComposite:
+        return 0.0
+    last = sitk.CompositeTransform(found).GetBackTransform()
+    if last.GetTransformEnum() != sitk.sitkDisplacementField:
+        return 0.0
+    field = sitk.DisplacementFieldTransform(last).GetDisplacementField()
+    return float((jacobian(field) <= 0).mean())
+
+
+def measure(pair: Pair, prepared: Prepared, method: str) -> Row:
+    """One method on one pair."""
     started = time.process_time()
-    inside = ct_brain(pair.ct).intracranial
-    flair_inside = flair_brain(pair.flair).intracranial
-    brain_seconds = time.process_time() - started
-    found = coregister(pair.ct, pair.flair, inside, flair_inside)
-    quality = judge(found, carry(pair.wmh_flair, pair.ct, found.transform).data, inside)
-    ways = {"header": sitk.Transform(), "rigid": affine_transform(found.rigid), "default": found.transform}
-    common = {
-        "pair": pair.name, "local_mm": pair.local_mm, "slices_mm": float(pair.ct.spacing_mm[2]),
-        "wmh_ml": float(pair.wmh_ct.data.sum() * pair.ct.voxel_volume_ml),
-        "status": quality.status, **quality.figures(), "folded": float((found.jacobian <= 0).mean()),
-        "cpu_s_brain": brain_seconds, "cpu_s_coregistration": found.cpu_seconds,
-    }  # fmt: skip
-    return [{**common, "method": name, **score(pair, way, inside)} for name, way in ways.items()]
+    found = METHODS[method](prepared)
+    seconds = time.process_time() - started
+    facts = {key: pair.facts[key] for key in ("local_mm", "ct_mm", "flair_mm", "skull", "view", "simulator")}
+    true_ml = volume_ml(pair.wmh_ct.data, pair.ct.affine)
+    row = {"pair": pair.name, "method": method, "wmh_ml": true_ml, **facts, **score(pair, found)}
+    return row | {"folded": folded(found), "cpu_s": seconds, "failed": row["brain_mm"] > FAILED_MM}
 
 
 def summary(rows: pd.DataFrame) -> pd.DataFrame:
-    """By method and local difference: mean, worst and failures (mean brain error above 5 mm)."""
-    groups = rows.assign(failed=rows.brain_mm > FAILED_MM).groupby(["method", "local_mm"])
-    return groups.agg(
+    """By method: mean (SD), worst, and failures (mean brain error above 5 mm)."""
+    table = rows.groupby("method", sort=False).agg(
         n=("pair", "size"),
-        ratio=("dice_over_oracle", "mean"),
-        ratio_sd=("dice_over_oracle", "std"),
-        worst=("dice_over_oracle", "min"),
+        ratio=("ratio", "mean"),
+        ratio_sd=("ratio", "std"),
+        worst=("ratio", "min"),
         lesion_mm=("lesion_mm", "mean"),
+        lesion_mm_sd=("lesion_mm", "std"),
         lesion_p95_mm=("lesion_p95_mm", "mean"),
         brain_mm=("brain_mm", "mean"),
+        brain_mm_sd=("brain_mm", "std"),
+        brain_p95_mm=("brain_p95_mm", "mean"),
         volume_ratio=("volume_ratio", "mean"),
+        volume_sd=("volume_ratio", "std"),
+        folded=("folded", "max"),
         failed=("failed", "sum"),
-        cpu_s=("cpu_s_coregistration", "median"),
-    ).round(3)
+        cpu_s=("cpu_s", "median"),
+    )
+    large = rows[rows.wmh_ml > 3].groupby("method", sort=False).ratio
+    return table.assign(
+        worst_above_3_ml=large.min(), below_085_above_3_ml=large.apply(lambda x: (x < 0.85).sum())
+    )
+
+
+def random_starts(bed: Path, count: int, seed: int) -> pd.DataFrame:
+    """Rigid part from random poses: error against the same pair's pose found from the brains' centres."""
+    rows, known = [], folders(bed)
+    for number in range(count):
+        rng = np.random.default_rng([seed, number])
+        if number % (count // len(known) + 1) == 0 or not rows:
+            pair = load(known[(number // (count // len(known) + 1)) % len(known)])
+            ct_inside, flair_inside, _ = masks(pair)
+            prepared = prepare(pair.ct, pair.flair, ct_inside, flair_inside)
+        start = _random_start(prepared, rng)
+        found = affine_transform(rigid_alignment(prepared.fixed, prepared.moving, start))
+        error = float(errors_mm(pair, found, pair.inside_ct.data > 0.5).mean())
+        rows.append({"start": number, "pair": pair.name, "brain_mm": error, "failed": error > FAILED_MM})
+    return pd.DataFrame(rows)
+
+
+def _random_start(prepared: Prepared, rng: np.random.Generator) -> npt.NDArray[np.float64]:
+    """The brains' centres on each other, turned about them and shifted."""
+    turn = Rotation.from_euler("xyz", rng.uniform(-TURN_DEG, TURN_DEG, 3), degrees=True).as_matrix()
+    start = np.eye(4)
+    start[:3, :3] = turn
+    start[:3, 3] = centre_mm(prepared.moving) - turn @ centre_mm(prepared.fixed)
+    start[:3, 3] += rng.uniform(-SHIFT_MM, SHIFT_MM, 3)
+    return start
+
+
+def run(bed: Path, out: Path, methods: list[str]) -> pd.DataFrame:
+    """All methods on all pairs that have no row yet; rows are written as they come."""
+    store = out / "coregistration_rows"
+    store.mkdir(parents=True, exist_ok=True)
+    for folder in folders(bed):
+        files = {name: store / f"{folder.name} {name}.json" for name in methods}
+        wanted = [name for name, file in files.items() if not file.exists()]
+        if not wanted:
+            continue
+        pair = load(folder)
+        ct_inside, flair_inside, figures = masks(pair)
+        (store / f"masks {folder.name}.json").write_text(json.dumps(figures, default=float))
+        prepared = prepare(pair.ct, pair.flair, ct_inside, flair_inside)
+        for name in wanted:
+            row = measure(pair, prepared, name)
+            files[name].write_text(json.dumps(row, default=float))
+            print(
+                folder.name, name, f"{row['ratio']:.3f} {row['brain_mm']:.2f} mm", file=sys.stderr, flush=True
+            )
+    return _stored(store, "pair*.json", methods)
+
+
+def _stored(store: Path, pattern: str, methods: list[str] | None = None) -> pd.DataFrame:
+    rows = pd.DataFrame([json.loads(path.read_text()) for path in sorted(store.glob(pattern))])
+    return rows if methods is None else rows[rows.method.isin(methods)]
+
+
+def mask_table(out: Path) -> pd.DataFrame:
+    """Brain masks against truth: mean, worst, and error of the intracranial volume."""
+    found = [
+        json.loads(path.read_text()) for path in sorted((out / "coregistration_rows").glob("*.masks.json"))
+    ]
+    frame = pd.DataFrame(found)
+    columns = {}
+    for name in ("ct", "flair"):
+        error = frame[f"{name}_icv_error"]
+        columns[name] = {
+            "n": len(frame), "dice": frame[f"{name}_dice"].mean(), "worst": frame[f"{name}_dice"].min(),
+            "icv_bias": error.mean(), "icv_error": error.abs().mean(), "icv_worst": error.abs().max(),
+        }  # fmt: skip
+    return pd.DataFrame(columns).T
 
 
 def main() -> None:
-    """Draw, coregister, score; rows are written as they come."""
+    """Coregister, score, print."""
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--bed", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--anatomies", type=Path)
-    parser.add_argument("--pairs", type=int, default=12)
+    parser.add_argument("--methods", nargs="+", choices=list(METHODS), default=list(METHODS))
+    parser.add_argument("--starts", type=int, default=0)
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
-    rows: list[dict[str, object]] = []
-    for pair in draw_pairs(options.pairs, options.seed, options.anatomies):
-        rows += measure(pair)
-        pd.DataFrame(rows).to_csv(options.out / "coregistration.csv", index=False)
-        print(pair.name, rows[-1]["dice_over_oracle"], rows[-1]["brain_mm"], file=sys.stderr, flush=True)
-    table = summary(pd.DataFrame(rows))
-    table.to_csv(options.out / "coregistration_summary.csv")
-    print(table.to_string())
+    if options.starts:
+        rows = random_starts(options.bed, options.starts, options.seed)
+        rows.to_csv(options.out / "random_starts.csv", index=False)
+        spread = rows.brain_mm.describe(percentiles=[0.5, 0.95]).round(2)
+        print(f"{int(rows.failed.sum())} of {len(rows)} random starts failed; brain error, mm:")
+        print(spread.to_string())
+        return
+    rows = run(options.bed, options.out, options.methods)
+    rows.to_csv(options.out / "coregistration.csv", index=False)
+    print(summary(rows).round(3).T.to_string())
+    print("\nbrain masks\n" + mask_table(options.out).round(3).to_string())
 
 
 if __name__ == "__main__":

@@ -104,7 +104,7 @@ class Demo:
         label_pairs(
             self.plan.out / "scans" / "pairs.csv",
             self.plan.out / "labels",
-            wmh="auto",
+            infarcts="mask",
             jobs=self.plan.jobs,
         )
 

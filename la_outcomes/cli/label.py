@@ -12,7 +12,22 @@ def command(
     pairs: Annotated[Path, typer.Argument(help="PAIRS.csv: one CT and FLAIR of a patient a row")],
     out: Annotated[Path, typer.Option(help="folder for labels, pictures and shards")],
     wmh: Annotated[
-        str, typer.Option(help="auto (the mask where a pair has one), mask, or classical")
+        str,
+        typer.Option(
+            help="mask (given), command (external tool), model (FLAIR bundle), classical (weak fall-back), "
+            "or auto: the mask where a pair has one, else classical"
+        ),
+    ] = "auto",
+    wmh_tool: Annotated[
+        str | None,
+        typer.Option(help="the tool behind the masks or the command: a recipe's name or a YAML file"),
+    ] = None,
+    wmh_model: Annotated[Path | None, typer.Option(help="bundle of a FLAIR model")] = None,
+    infarct: Annotated[
+        str,
+        typer.Option(
+            help="mask: take out the given one; auto: look for one where none is given; none: leave all in"
+        ),
     ] = "auto",
     jobs: Annotated[int, typer.Option(min=1, help="processes")] = 1,
 ) -> None:
@@ -23,8 +38,10 @@ def command(
     """
     from la_outcomes.execution import count_statuses, raise_if_any_failed
     from la_outcomes.segmentation.labels.pseudo_labels import label_pairs
+    from la_outcomes.segmentation.labels.sources import configure
 
-    outcomes = label_pairs(pairs, out, wmh=wmh, jobs=jobs)
+    source = configure(wmh, wmh_tool, wmh_model)
+    outcomes = label_pairs(pairs, out, source=source, infarcts=infarct, jobs=jobs)
     print("; ".join(f"{count} {status}" for status, count in sorted(count_statuses(outcomes).items())))
     print(f"look at {out / 'index.html'}; next: la-outcomes train {out} --out MODEL")
     raise_if_any_failed(outcomes, what="pairs")

@@ -35,6 +35,7 @@ _PAIR_COLUMNS: Mapping[str, type] = {
     **PATIENT_COLUMNS,
     "wmh_mask_path": Path,
     "infarct_mask_path": Path,
+    "t1_path": Path,
     "days_between": float,
     "anatomy": str,
 }
@@ -80,6 +81,7 @@ class PairCase:
     infarct_mask_path: Path | None = None
     days_between: float | None = None
     anatomy: str | None = None
+    t1_path: Path | None = None
 
     @property
     def case_id(self) -> str:
@@ -120,7 +122,8 @@ def read_pairs(path: str | Path) -> list[PairCase]:
     """Read and validate PAIRS.csv; relative paths are taken from the table's folder.
 
     Required columns: patient_id, cohort, ct_scan_id, ct_path, flair_scan_id, flair_path. Optional: site,
-    sex, is_simulated, wmh_mask_path, infarct_mask_path (both on the FLAIR's grid), days_between, anatomy.
+    sex, is_simulated, wmh_mask_path, infarct_mask_path (both on the FLAIR's grid), t1_path (for tools that
+    need one), days_between, anatomy.
     A CT may stand in one pair only, because its label is named after it. Raises as ``read_scans``.
     """
     table = _read_table(path, _PAIR_KEYS, _PAIR_COLUMNS)
@@ -220,7 +223,8 @@ def _pair_case(row: dict[str, Any], table: Path) -> PairCase:
     if ct.scan_id == flair.scan_id:
         raise InputError(f"CT and FLAIR have one scan id: {ct.scan_id}", where=table)
     extra = {
-        name: row.get(name) for name in ("wmh_mask_path", "infarct_mask_path", "days_between", "anatomy")
+        name: row.get(name)
+        for name in ("wmh_mask_path", "infarct_mask_path", "days_between", "anatomy", "t1_path")
     }
     return PairCase(row["patient_id"], row["cohort"], ct, flair, **extra)
 

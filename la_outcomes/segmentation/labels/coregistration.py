@@ -3,10 +3,10 @@
 Both scans are brought to orthogonal grids of 2.5 mm, the CT's cropped to the head's inside. Greedy
 (Yushkevich 2016) starts from the centres of mass of the two brain masks, aligns rigidly by normalised
 mutual information without the skull, refines by local correlation of the CT's brain with the FLAIR, then
-deforms by mutual information in small steps. Each step ends at the grid's full resolution: greedy's
-coarser levels lie about half a coarse voxel off, which would stay in the result. The result maps CT
-points to FLAIR points (LPS mm). One thread and a fixed seed (greedy jitters its samples and adds noise
-to flat areas), so that the same inputs give the same bytes.
+deforms by mutual information of what lies inside the skull, in small steps smoothed by 15 mm. Each step
+ends at the grid's full resolution: greedy's coarser levels lie about half a coarse voxel off, which would
+stay in the result. The result maps CT points to FLAIR points (LPS mm). One thread and a fixed seed (greedy
+jitters its samples and adds noise to flat areas), so that the same inputs give the same bytes.
 """
 
 from __future__ import annotations
@@ -23,34 +23,34 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import SimpleITK as sitk
-from scipy import ndimage
 
 from la_outcomes.errors import InputError
-from la_outcomes.imaging.geometry import Image, orthogonal_grid, resample_to, to_sitk
+from la_outcomes.imaging.geometry import Image, resample_to, to_sitk
+from la_outcomes.segmentation.labels.working import (
+    Mask,
+    Volume,
+    WorkingScan,
+    blurred,
+    blurred_inside,
+    brain_hu,
+    centre_mm,
+    cropped,
+    near_brain,
+    working_scan,
+)
 
-ALGORITHM = "greedy rigid NMI, rigid NCC, deformable NMI, version 4"
-GRID_MM = (2.5, 2.5, 2.5)
-MARGIN_MM = 12.0
-NEAR_BRAIN_MM = 4.0
+ALGORITHM = "greedy rigid NMI, rigid NCC, deformable NMI, version 5"
 SEED = 1
 START = "-m NMI -n 60x20"
 REFINEMENT = "-m NCC 1x1x1 -n 20"
-DEFORMATION = "-m NMI -n 25 -e 0.3 -s 4vox 2vox"
-_CT_RANGE_HU = (-20.0, 80.0)
+DEFORMATION = "-m NMI -n 50 -e 0.5 -s 6vox 2vox"
+BRIGHTEST = 1.6
+LONGEST_MM = 4.0
+_TISSUE_RANGE_HU = (0.0, 45.0)
 _BRAIN_RANGE_HU = (-10.0, 60.0)
 _LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
-Mask = npt.NDArray[np.bool_]
-Volume = npt.NDArray[np.floating[Any]]
 Matrix = npt.NDArray[np.float64]
-
-
-@dataclass(frozen=True, eq=False)
-class WorkingScan:
-    """A scan and its intracranial mask on an orthogonal working grid."""
-
-    image: Image
-    mask: Mask
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,10 +79,10 @@ def coregister(ct: Image, flair: Image, ct_inside: Mask, flair_inside: Mask) -> 
     started = time.process_time()
     if not (ct_inside.any() and flair_inside.any()):
         raise InputError("coregistration needs a brain on both scans")
-    fixed = _cropped(_working(ct, ct_inside, outside=-1000.0))
-    moving = _working(flair, flair_inside, outside=0.0)
-    rigid = _rigid(fixed, moving)
-    field = _deformation(fixed, moving, rigid)
+    fixed = cropped(working_scan(ct, ct_inside, outside=-1000.0))
+    moving = working_scan(flair, flair_inside, outside=0.0)
+    rigid = rigid_alignment(fixed, moving)
+    field = deformation(fixed, moving, rigid)
     determinants = jacobian(field)[fixed.mask]
     transform = sitk.CompositeTransform([affine_transform(rigid), sitk.DisplacementFieldTransform(field)])
     carried = WorkingScan(
@@ -121,102 +121,79 @@ def jacobian(field: sitk.Image) -> Volume:
     return np.asarray(np.linalg.det(gradient + np.eye(3)))
 
 
-def _working(scan: Image, inside: Mask, *, outside: float) -> WorkingScan:
-    shape, affine = orthogonal_grid(scan, GRID_MM)
-    sigmas = [
-        np.sqrt(max(target**2 - step**2, 0.0)) / 2.355 / step
-        for target, step in zip(GRID_MM, scan.spacing_mm, strict=True)
-    ]
-    smoothed = Image(ndimage.gaussian_filter(scan.data.astype(np.float32), sigmas), scan.affine)
-    image = resample_to(smoothed, shape, affine, interpolator="linear", outside=outside)
-    soft = Image(inside.astype(np.float32), scan.affine)
-    mask = resample_to(soft, shape, affine, interpolator="linear", outside=0.0).data > 0.5
-    return WorkingScan(image, mask)
+def rigid_alignment(fixed: WorkingScan, moving: WorkingScan, start: Matrix | None = None) -> Matrix:
+    """From CT to FLAIR points (RAS mm): by the brains alone, then by the brain's edges and folds.
 
-
-def _cropped(scan: WorkingScan) -> WorkingScan:
-    places = np.argwhere(scan.mask)
-    margin = np.ceil(MARGIN_MM / np.asarray(GRID_MM)).astype(int)
-    low = np.maximum(places.min(0) - margin, 0)
-    high = np.minimum(places.max(0) + margin + 1, scan.image.shape)
-    box = tuple(slice(int(a), int(b)) for a, b in zip(low, high, strict=True))
-    affine = scan.image.affine.copy()
-    affine[:3, 3] += affine[:3, :3] @ low
-    return WorkingScan(Image(scan.image.data[box], affine), scan.mask[box])
-
-
-def _rigid(fixed: WorkingScan, moving: WorkingScan) -> Matrix:
-    """From CT to FLAIR points (RAS mm): by the brains alone, then by the brain's edges and folds."""
-    centred = np.eye(4)
-    centred[:3, 3] = _centre(moving) - _centre(fixed)
+    ``start`` is where the search begins (None: the brains' centres on each other).
+    """
+    if start is None:
+        start = np.eye(4)
+        start[:3, 3] = centre_mm(moving) - centre_mm(fixed)
     ct = np.clip(np.where(fixed.mask, fixed.image.data, 0.0), *_BRAIN_RANGE_HU)
     top = float(np.percentile(moving.image.data[moving.mask], 95))
     flair = np.where(moving.mask, np.clip(moving.image.data / top * 100.0, 0.0, 130.0), 0.0)
-    rough = _align(START, _on(fixed.image, ct), Image(flair, moving.image.affine), centred, None)
-    near = _on(fixed.image, _near_brain(fixed))
-    brain = _on(fixed.image, _brain_hu(fixed))
-    blurred = Image(_blurred(moving.image.data, 1.0), moving.image.affine)
-    return _align(REFINEMENT, brain, blurred, rough, near)
+    rough = align(START, _like(fixed.image, ct), _like(moving.image, flair), start)
+    smooth = _like(moving.image, blurred(moving.image.data, 1.0))
+    where = _like(fixed.image, near_brain(fixed))
+    return align(REFINEMENT, _like(fixed.image, brain_hu(fixed)), smooth, rough, where)
 
 
-def _align(
-    settings: str, fixed: sitk.Image, moving: Image, start: Matrix, metric_mask: sitk.Image | None
-) -> Matrix:
-    """Rigid map after ``start``, which is put into the FLAIR's affine, so that greedy begins at identity."""
-    started = Image(moving.data.astype(np.float32), np.linalg.inv(start) @ moving.affine)
-    images: dict[str, Any] = {"F": fixed, "M": to_sitk(started), "A": None}
+def align(settings: str, fixed: Image, moving: Image, start: Matrix, where: Image | None = None) -> Matrix:
+    """Rigid map (4x4, RAS mm) from points of ``fixed`` to points of ``moving``, by greedy's ``settings``.
+
+    ``start`` is put into the moving image's affine, so that greedy begins at identity; ``where`` (0/1)
+    limits the comparison.
+    """
+    started = Image(moving.data, np.linalg.inv(start) @ moving.affine)
+    images: dict[str, Any] = {"F": to_sitk(fixed), "M": to_sitk(started), "A": None}
     within = ""
-    if metric_mask is not None:
-        images["N"], within = metric_mask, "-gm N"
-    result = _greedy(f"-i F M {within} -a -dof 6 -ia-identity {settings} -o A", images)
+    if where is not None:
+        images["N"], within = to_sitk(where), "-gm N"
+    result = run_greedy(f"-i F M {within} -a -dof 6 -ia-identity {settings} -o A", images)
     return np.asarray(start @ np.asarray(result["A"], dtype=np.float64))
 
 
-def _deformation(fixed: WorkingScan, moving: WorkingScan, rigid: Matrix) -> sitk.Image:
-    """Displacements (LPS mm) on the working grid, between the CT and the rigidly carried FLAIR."""
-    blurred = Image(_blurred(moving.image.data, 1.2), moving.image.affine)
-    flair = carry(blurred, fixed.image, affine_transform(rigid)).data
-    top = float(np.percentile(flair[fixed.mask], 98)) * 1.2
-    ct = _blurred(np.clip(fixed.image.data, *_CT_RANGE_HU), 1.5)
+def deformation(fixed: WorkingScan, moving: WorkingScan, rigid: Matrix) -> sitk.Image:
+    """Displacements (LPS mm) on the working grid, between the CT and the rigidly carried FLAIR.
+
+    Only what lies inside the skull is compared: bone beside the brain would draw its edge along, since thick
+    CT slices blur it into the brain where the FLAIR has none. Displacements are kept below 4 mm: longer ones
+    arise where one scan ends or shows nothing to hold on to.
+    """
+    flair = carry(moving.image, fixed.image, affine_transform(rigid)).data
+    soft = carry(_like(moving.image, moving.mask), fixed.image, affine_transform(rigid)).data
+    both = fixed.mask & (soft > 0.5)
+    level = float(np.median(flair[both]))
+    ct = blurred_inside(np.clip(fixed.image.data, *_TISSUE_RANGE_HU), fixed.mask, 1.5)
     images = {
-        "F": _on(fixed.image, ct),
-        "M": _on(fixed.image, np.clip(flair, 0.0, top)),
-        "N": _on(fixed.image, _near_brain(fixed)),
+        "F": to_sitk(_like(fixed.image, ct)),
+        "M": to_sitk(_like(fixed.image, np.clip(blurred(flair, 1.2), 0.0, BRIGHTEST * level))),
+        "N": to_sitk(_like(fixed.image, fixed.mask)),
         "W": None,
     }
-    found = _greedy(f"-i F M -gm N {DEFORMATION} -o W", images)["W"]
-    return sitk.Cast(found, sitk.sitkVectorFloat64)
+    found = run_greedy(f"-i F M -gm N {DEFORMATION} -o W", images)["W"]
+    return _limited(found)
 
 
-def _near_brain(scan: WorkingScan) -> Mask:
-    distance = ndimage.distance_transform_edt(~scan.mask, sampling=GRID_MM)
-    return np.asarray(distance <= NEAR_BRAIN_MM)
+def _limited(field: sitk.Image) -> sitk.Image:
+    """The field with lengths l (mm) turned into 4 tanh(l / 4): short ones stay, none is longer than 4."""
+    vectors = sitk.GetArrayFromImage(field).astype(np.float64)
+    length = np.linalg.norm(vectors, axis=-1, keepdims=True)
+    factor = np.tanh(length / LONGEST_MM) * LONGEST_MM / np.maximum(length, 1e-9)
+    result = sitk.GetImageFromArray(vectors * factor, isVector=True)
+    result.CopyInformation(field)
+    return result
 
 
-def _brain_hu(ct: WorkingScan) -> Volume:
-    """HU of what lies inside the skull, blurred without taking in bone; 0 outside."""
-    values = np.clip(ct.image.data, *_BRAIN_RANGE_HU)
-    total = _blurred(np.where(ct.mask, values, 0.0), 1.2)
-    weight = _blurred(ct.mask.astype(np.float32), 1.2)
-    return np.where(ct.mask, total / np.maximum(weight, 0.05), 0.0)
+def _like(grid: Image, values: npt.NDArray[Any]) -> Image:
+    return Image(np.ascontiguousarray(values, dtype=np.float32), grid.affine)
 
 
-def _blurred(values: Volume, sigma_mm: float) -> Volume:
-    return np.asarray(
-        ndimage.gaussian_filter(values.astype(np.float32), [sigma_mm / step for step in GRID_MM])
-    )
+def run_greedy(command: str, images: dict[str, Any]) -> Any:
+    """Run greedy on images by name, one thread, fixed seed; its outputs by name.
 
-
-def _centre(scan: WorkingScan) -> Volume:
-    affine = scan.image.affine
-    return np.asarray(affine[:3, :3] @ np.argwhere(scan.mask).mean(0) + affine[:3, 3])
-
-
-def _on(grid: Image, values: npt.NDArray[Any]) -> sitk.Image:
-    return to_sitk(Image(np.ascontiguousarray(values, dtype=np.float32), grid.affine))
-
-
-def _greedy(command: str, images: dict[str, Any]) -> Any:
+    Raises ``InputError`` where the scans do not overlap.
+    """
     from picsl_greedy import Greedy3D
 
     engine = Greedy3D()

@@ -66,7 +66,9 @@ def _checkerboard(ct: Image, flair: Image, window: tuple[float, float]) -> Image
 
 
 def write_sheet(path: Path, rows: Sequence[Mapping[str, Any]]) -> Path:
-    """One page of all pairs, worst first: status, then CSF correlation; opens offline.
+    """One page of all pairs, worst first: failed, for review, accepted; each by its CSF correlation.
+
+    Opens offline.
 
     ``rows`` are rows of ``pseudo_labels``; pictures are named relative to the page's folder.
     """

@@ -18,6 +18,7 @@ from scipy import ndimage
 from la_outcomes.errors import InputError
 from la_outcomes.imaging.geometry import Image, volume_ml
 from la_outcomes.imaging.nifti import read_mask
+from la_outcomes.segmentation.labels.wmh_tool import WmhTool
 
 CLASSICAL_VERSION = "1"
 LEVEL_MM = 22.0
@@ -43,14 +44,19 @@ class Wmh:
     version: str
 
 
-def wmh_from_mask(path: Path, flair: Image) -> Wmh:
+def wmh_from_mask(path: Path, flair: Image, tool: WmhTool | None = None) -> Wmh:
     """The mask of another tool or of a person; binary or soft, on the FLAIR's grid.
 
-    Raises ``InputError`` for another grid or values outside 0..1.
+    ``tool`` says what made it. Raises ``InputError`` for another grid or values outside 0..1.
     """
     mask = read_mask(path, flair)
     volume = volume_ml(mask.data, mask.affine)
-    return Wmh(Image(mask.data.astype(np.float32), mask.affine), volume, "mask", "given")
+    return Wmh(
+        Image(mask.data.astype(np.float32), mask.affine),
+        volume,
+        "mask",
+        f"{tool.name} {tool.version}" if tool else "given",
+    )
 
 
 def classical_wmh(flair: Image, inside: Mask, infarct: Mask | None = None) -> Wmh:

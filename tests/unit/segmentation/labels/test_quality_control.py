@@ -3,8 +3,9 @@ import pytest
 import SimpleITK as sitk
 
 from la_outcomes.imaging.geometry import Image
-from la_outcomes.segmentation.labels.coregistration import Coregistration, WorkingScan
-from la_outcomes.segmentation.labels.quality_control import judge
+from la_outcomes.segmentation.labels.coregistration import Coregistration
+from la_outcomes.segmentation.labels.quality_control import FIGURES, judge, thresholds
+from la_outcomes.segmentation.labels.working import WorkingScan
 
 SHAPE = (60, 60, 40)
 
@@ -28,32 +29,53 @@ def found(shift):
     return Coregistration(sitk.CompositeTransform(3), np.eye(4), jacobian, ct, flair, 1.0)
 
 
+def judged(pair, carried=None, **more):
+    """Verdict on a pair whose carried map is given (none: a small lesion inside the brain)."""
+    if carried is None:
+        carried = np.zeros(SHAPE)
+        carried[28:32, 28:32, 19:21] = 1.0
+    image = Image(carried.astype(np.float32), pair.ct.image.affine)
+    native = more.pop("wmh_volume_ml", float(carried.sum()) * image.voxel_volume_ml)
+    return judge(pair, image, pair.ct.mask, native, **more)
+
+
 def test_an_aligned_pair_is_accepted():
-    pair = found(0)
-    quality = judge(pair, pair.ct.mask * 0.5, pair.ct.mask)
+    quality = judged(found(0))
     assert quality.status == "accepted"
     assert quality.reason is None
     assert quality.csf_correlation > 0.95
     assert quality.brain_dice == 1.0
     assert quality.label_outside_brain_fraction == 0.0
+    assert quality.label_to_wmh_ratio == pytest.approx(1.0)
 
 
 def test_the_csf_correlation_falls_with_each_step_of_misalignment():
-    values = [judge(found(shift), np.zeros(SHAPE), head().mask).csf_correlation for shift in (0, 2, 4, 8)]
+    values = [judged(found(shift)).csf_correlation for shift in (0, 2, 4, 8)]
     assert values == sorted(values, reverse=True)
     assert values[-1] < values[0] / 2
 
 
 def test_a_misaligned_pair_goes_to_review_with_the_figure_named():
-    quality = judge(found(8), np.zeros(SHAPE), head().mask)
+    quality = judged(found(3))
     assert quality.status == "review"
-    assert "brain_dice" in quality.reason
+    assert "csf_correlation" in quality.reason or "brain_dice" in quality.reason
 
 
 def test_two_heads_that_do_not_overlap_fail():
-    quality = judge(found(40), np.zeros(SHAPE), head().mask)
+    quality = judged(found(40))
     assert quality.status == "failed"
     assert "two patients" in quality.reason
+
+
+def test_two_heads_that_overlap_but_are_not_alike_fail():
+    pair = found(0)
+    other = WorkingScan(
+        Image(pair.flair.image.data[:, ::-1].copy(), pair.flair.image.affine), pair.flair.mask
+    )
+    mixed = Coregistration(pair.transform, pair.rigid, pair.jacobian, pair.ct, other, 1.0)
+    quality = judged(mixed)
+    assert quality.status == "failed"
+    assert "not alike" in quality.reason
 
 
 def test_a_label_outside_the_brain_is_measured():
@@ -62,6 +84,34 @@ def test_a_label_outside_the_brain_is_measured():
     carried[:5] = 1.0
     carried[28:30, 28:30, 20] = 1.0
     outside = carried[~pair.ct.mask].sum() / carried.sum()
-    quality = judge(pair, carried, pair.ct.mask)
+    quality = judged(pair, carried)
     assert quality.label_outside_brain_fraction == pytest.approx(outside)
     assert quality.status == "review"
+
+
+def test_a_label_much_smaller_than_its_wmh_goes_to_review():
+    quality = judged(found(0), wmh_volume_ml=5.0)
+    assert quality.label_to_wmh_ratio < 0.5
+    assert "label_to_wmh_ratio" in quality.reason
+
+
+def test_scans_far_apart_in_time_go_to_review():
+    assert judged(found(0), days_between=3.0).status == "accepted"
+    quality = judged(found(0), days_between=400.0)
+    assert quality.status == "review"
+    assert "days_between 400" in quality.reason
+
+
+def test_a_warning_about_an_input_goes_to_review():
+    quality = judged(found(0), warnings=("the CT seems to have contrast medium",))
+    assert (quality.status, quality.reason) == ("review", "the CT seems to have contrast medium")
+
+
+def test_a_patient_without_wmh_has_no_ratio():
+    quality = judged(found(0), np.zeros(SHAPE), wmh_volume_ml=0.0)
+    assert quality.label_to_wmh_ratio is None
+    assert quality.status == "accepted"
+
+
+def test_every_figure_has_its_range_in_the_data_dictionary():
+    assert set(thresholds()) == {*FIGURES, "days_between"}

@@ -1,0 +1,98 @@
+"""How much of an infarct is found on CT and FLAIR when nobody drew it, and how much WMH is lost for it.
+
+python benchmarks/infarcts.py --bed DIR --out DIR
+
+For each pair of ``benchmarks/coregistration_bed.py`` the FLAIR is carried by the exact map, and the WMH map
+is what a tool would give that takes a FLAIR-bright infarct for WMH: both together. Prints the volume taken
+out against the infarct's, and the WMH taken out by mistake.
+"""
+
+# ruff: noqa: E402 - the path and the number of threads are set before anything is imported.
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+# Scripts beside this one are imported as ``benchmarks.x``: alone, statistics.py would hide Python's own.
+sys.path[0] = str(Path(__file__).resolve().parents[1])
+
+import argparse
+import json
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from benchmarks import one_thread  # noqa: F401
+from benchmarks.coregistration_bed import folders, load
+from benchmarks.coregistration_candidates import prepare
+from la_outcomes.imaging.geometry import Image, volume_ml
+from la_outcomes.segmentation.brain import ct_brain, flair_brain
+from la_outcomes.segmentation.labels.coregistration import Coregistration, carry
+from la_outcomes.segmentation.labels.infarct import infarct_on_working_grid
+from la_outcomes.segmentation.labels.working import WorkingScan
+
+
+def measure(folder: Path) -> dict[str, Any]:
+    """Volumes (mL, on the working grid) of one pair."""
+    pair = load(folder)
+    inside = ct_brain(pair.ct).intracranial, flair_brain(pair.flair).intracranial
+    prepared = prepare(pair.ct, pair.flair, *inside)
+    grid, moving = prepared.fixed.image, prepared.moving
+    soft = Image(moving.mask.astype(np.float32), moving.image.affine)
+    mask = carry(soft, grid, pair.truth).data > 0.5
+    there = WorkingScan(carry(moving.image, grid, pair.truth), mask)
+    found = Coregistration(pair.truth, np.eye(4), np.ones(1), prepared.fixed, there, 0.0)
+    seen = infarct_on_working_grid(found)
+    infarct, wmh = (carry(x, grid, pair.truth).data for x in (pair.infarct_flair, pair.wmh_flair))
+    ml = {
+        "infarct_on_flair_ml": volume_ml(infarct, grid.affine),
+        "found_ml": volume_ml(seen, grid.affine),
+        "taken_out_ml": volume_ml(seen * infarct, grid.affine),
+        "wmh_ml": volume_ml(wmh, grid.affine),
+        "wmh_lost_ml": volume_ml(seen * wmh, grid.affine),
+    }
+    return {"pair": pair.name, "drawn_ml": pair.facts["infarct_ml"], "on": pair.facts["infarct_on"], **ml}
+
+
+def summary(rows: pd.DataFrame) -> pd.DataFrame:
+    """By infarct volume on FLAIR: what is taken out of it, and WMH lost."""
+    bands = pd.cut(
+        rows.infarct_on_flair_ml, [-1, 0.1, 5, 20, 500], labels=["none", "to 5", "5 to 20", "above 20"]
+    )
+    shares = rows.assign(
+        taken=rows.taken_out_ml / rows.infarct_on_flair_ml.where(rows.infarct_on_flair_ml > 0.1),
+        error_ml=rows.taken_out_ml + rows.wmh_lost_ml - rows.infarct_on_flair_ml,
+        lost=rows.wmh_lost_ml / rows.wmh_ml,
+    )
+    return shares.groupby(bands, observed=True).agg(
+        n=("pair", "size"),
+        infarct_ml=("infarct_on_flair_ml", "mean"),
+        found=("found_ml", lambda x: (x > 0).mean()),
+        taken_share=("taken", "mean"),
+        removed_minus_true_ml=("error_ml", "mean"),
+        removed_error_ml=("error_ml", lambda x: x.abs().mean()),
+        wmh_lost_ml=("wmh_lost_ml", "mean"),
+        wmh_lost_share=("lost", "mean"),
+    )
+
+
+def main() -> None:
+    """Measure each pair once, print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--bed", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True)
+    options = parser.parse_args()
+    store = options.out / "infarct_rows"
+    store.mkdir(parents=True, exist_ok=True)
+    for folder in folders(options.bed):
+        file = store / f"{folder.name}.json"
+        if not file.exists():
+            file.write_text(json.dumps(measure(folder), default=float))
+            print(file.read_text(), file=sys.stderr, flush=True)
+    rows = pd.DataFrame([json.loads(path.read_text()) for path in sorted(store.glob("*.json"))])
+    print(summary(rows).round(3).to_string())
+
+
+if __name__ == "__main__":
+    main()

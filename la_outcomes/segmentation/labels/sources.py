@@ -1,0 +1,88 @@
+"""Where the WMH of a pair comes from: a given mask, an external tool, a model bundle, or the fall-back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from la_outcomes.errors import InputError, UsageError
+from la_outcomes.imaging.geometry import Image
+from la_outcomes.segmentation.bundle import Bundle, load_bundle
+from la_outcomes.segmentation.cases import PairCase
+from la_outcomes.segmentation.labels.wmh import CLASSICAL_VERSION, Wmh, classical_wmh, wmh_from_mask
+from la_outcomes.segmentation.labels.wmh_command import wmh_from_command
+from la_outcomes.segmentation.labels.wmh_model import wmh_from_model
+from la_outcomes.segmentation.labels.wmh_tool import WmhTool, read_tool
+
+KINDS = ("auto", "mask", "command", "model", "classical")
+INFARCT_SHARE = 0.2
+
+Mask = npt.NDArray[np.bool_]
+Volume = npt.NDArray[np.floating[Any]]
+
+
+@dataclass(frozen=True)
+class WmhSource:
+    """One configured source, small enough to be sent to each worker.
+
+    ``tool``: of a command, or what made the given masks. ``model``: folder and SHA-256 of a FLAIR bundle.
+    """
+
+    kind: str = "auto"
+    tool: WmhTool | None = None
+    model: tuple[Path, str] | None = None
+
+    def parameters(self) -> dict[str, Any]:
+        """What of it identifies a result."""
+        return {
+            "wmh": self.kind,
+            "wmh_tool": None if self.tool is None else self.tool.record(),
+            "wmh_model_sha256": None if self.model is None else self.model[1],
+            "classical": CLASSICAL_VERSION,
+        }
+
+    def find(self, case: PairCase, flair: Image, inside: Mask, infarct: Volume | None, log: Path) -> Wmh:
+        """Soft WMH on the FLAIR's grid. Raises ``InputError`` where the pair cannot have one."""
+        if self.kind == "command" and self.tool is not None:
+            return wmh_from_command(self.tool, case.flair.path, flair, log, case.t1_path)
+        if self.kind == "model" and self.model is not None:
+            return wmh_from_model(flair, inside, _bundle(*self.model))
+        if self.kind == "classical" or (self.kind == "auto" and case.wmh_mask_path is None):
+            return classical_wmh(flair, inside, None if infarct is None else infarct > INFARCT_SHARE)
+        if case.wmh_mask_path is None:
+            hint = "fill wmh_mask_path, or use --wmh command, model or classical"
+            raise InputError("the pair has no WMH mask", where=case.case_id, hint=hint)
+        return wmh_from_mask(case.wmh_mask_path, flair, self.tool)
+
+
+def configure(kind: str, tool: str | None = None, model: Path | None = None) -> WmhSource:
+    """A source as the command line names it.
+
+    Raises ``UsageError`` for an unknown kind and for a command without a tool or a model without a
+    bundle, ``InputError`` where the tool's description or the bundle cannot be used.
+    """
+    if kind not in KINDS:
+        raise UsageError(f"there is no WMH source {kind!r}", hint=f"one of {', '.join(KINDS)}")
+    described = None if tool is None else read_tool(tool)
+    if kind == "command" and (described is None or described.command is None):
+        raise UsageError("--wmh command needs a tool with a command", hint="--wmh-tool NAME or FILE.yaml")
+    if (kind == "model") != (model is not None):
+        raise UsageError("--wmh model and --wmh-model BUNDLE go together")
+    if described is not None and kind not in ("auto", "mask", "command"):
+        raise UsageError(f"--wmh-tool does not go with --wmh {kind}")
+    if model is None:
+        return WmhSource(kind, described)
+    return WmhSource(kind, None, (model, load_bundle(model, modality="FLAIR").model_sha256))
+
+
+@lru_cache(maxsize=1)
+def _bundle(path: Path, sha256: str) -> Bundle:
+    bundle = load_bundle(path, modality="FLAIR")
+    if bundle.model_sha256 != sha256:
+        raise InputError("the bundle changed while it was in use", where=path, hint="run it again")
+    return bundle
