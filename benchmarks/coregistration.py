@@ -20,6 +20,7 @@ sys.path[0] = str(Path(__file__).resolve().parents[1])
 import argparse
 import json
 import time
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -46,6 +47,7 @@ from la_outcomes.segmentation.volumetry import dice
 FAILED_MM = 5.0
 POINTS = 400
 Mask = npt.NDArray[np.bool_]
+Points = tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]
 Row = dict[str, Any]
 
 
@@ -61,31 +63,56 @@ def masks(pair: Pair) -> tuple[Mask, Mask, Row]:
     return ct.intracranial, flair.intracranial, figures
 
 
-def score(pair: Pair, found: sitk.Transform) -> Row:
+@dataclass(frozen=True, eq=False)
+class Truth:
+    """What every method's map of one pair is compared with."""
+
+    label: Mask
+    best_ml: float
+    best_dice: float
+    lesion: Points
+    brain: Points
+
+    @classmethod
+    def of(cls, pair: Pair) -> Truth:
+        """Label and reach of the exact map; places in the lesion and in the brain."""
+        best = carry(pair.wmh_flair, pair.ct, pair.truth).data
+        label = binarise(pair.wmh_ct.data)
+        possible = dice(binarise(best), label) or np.nan
+        places = (places_of(pair, where) for where in (label, pair.inside_ct.data > 0.5))
+        return cls(label, float(best.sum()) * pair.ct.voxel_volume_ml, possible, *places)
+
+
+def places_of(pair: Pair, where: Mask) -> Points:
+    """Up to about 400 points of a mask on the CT (LPS mm), and where they lie on the FLAIR."""
+    index = np.argwhere(where)
+    index = index[:: max(len(index) // POINTS, 1)]
+    points = (index @ pair.ct.affine[:3, :3].T + pair.ct.affine[:3, 3]) * (-1, -1, 1)
+    return points, np.array([pair.truth.TransformPoint(p) for p in points.tolist()])
+
+
+def errors_mm(found: sitk.Transform, places: Points) -> npt.NDArray[np.float64]:
+    """Distance between found and true FLAIR points."""
+    points, true = places
+    reached = np.array([found.TransformPoint(p) for p in points.tolist()])
+    return np.asarray(np.linalg.norm(reached - true, axis=1))
+
+
+def score(pair: Pair, truth: Truth, found: sitk.Transform) -> Row:
     """Figures of one map against the exact one."""
-    soft, best = (carry(pair.wmh_flair, pair.ct, way).data for way in (found, pair.truth))
-    true = binarise(pair.wmh_ct.data)
-    reached, possible = dice(binarise(soft), true) or 0.0, dice(binarise(best), true) or np.nan
-    lesion, brain = (errors_mm(pair, found, where) for where in (true, pair.inside_ct.data > 0.5))
+    soft = carry(pair.wmh_flair, pair.ct, found).data
+    reached = dice(binarise(soft), truth.label) or 0.0
+    lesion, brain = errors_mm(found, truth.lesion), errors_mm(found, truth.brain)
     return {
         "dice": reached,
-        "oracle": possible,
-        "ratio": reached / possible,
-        "volume_ratio": float(soft.sum() / best.sum()),
+        "oracle": truth.best_dice,
+        "ratio": reached / truth.best_dice,
+        "volume_ratio": float(soft.sum()) * pair.ct.voxel_volume_ml / truth.best_ml,
         "lesion_mm": float(lesion.mean()),
         "lesion_p95_mm": float(np.percentile(lesion, 95)),
         "brain_mm": float(brain.mean()),
         "brain_p95_mm": float(np.percentile(brain, 95)),
     }
-
-
-def errors_mm(pair: Pair, found: sitk.Transform, where: Mask) -> npt.NDArray[np.float64]:
-    """Distance between found and true FLAIR points over up to about 400 voxels of a mask."""
-    index = np.argwhere(where)
-    index = index[:: max(len(index) // POINTS, 1)]
-    points = (index @ pair.ct.affine[:3, :3].T + pair.ct.affine[:3, 3]) * (-1, -1, 1)
-    gaps = [np.subtract(found.TransformPoint(p), pair.truth.TransformPoint(p)) for p in points.tolist()]
-    return np.asarray(np.linalg.norm(gaps, axis=1))
 
 
 def folded(found: sitk.Transform) -> float:
@@ -99,14 +126,14 @@ def folded(found: sitk.Transform) -> float:
     return float((jacobian(field) <= 0).mean())
 
 
-def measure(pair: Pair, prepared: Prepared, method: str) -> Row:
+def measure(pair: Pair, truth: Truth, prepared: Prepared, method: str) -> Row:
     """One method on one pair."""
     started = time.process_time()
     found = METHODS[method](prepared)
     seconds = time.process_time() - started
     facts = {key: pair.facts[key] for key in ("local_mm", "ct_mm", "flair_mm", "skull", "view", "simulator")}
     true_ml = volume_ml(pair.wmh_ct.data, pair.ct.affine)
-    row = {"pair": pair.name, "method": method, "wmh_ml": true_ml, **facts, **score(pair, found)}
+    row = {"pair": pair.name, "method": method, "wmh_ml": true_ml, **facts, **score(pair, truth, found)}
     return row | {"folded": folded(found), "cpu_s": seconds, "failed": row["brain_mm"] > FAILED_MM}
 
 
@@ -144,9 +171,10 @@ def random_starts(bed: Path, count: int, seed: int) -> pd.DataFrame:
             pair = load(known[(number // (count // len(known) + 1)) % len(known)])
             ct_inside, flair_inside, _ = masks(pair)
             prepared = prepare(pair.ct, pair.flair, ct_inside, flair_inside)
+            places = places_of(pair, pair.inside_ct.data > 0.5)
         start = _random_start(prepared, rng)
         found = affine_transform(rigid_alignment(prepared.fixed, prepared.moving, start))
-        error = float(errors_mm(pair, found, pair.inside_ct.data > 0.5).mean())
+        error = float(errors_mm(found, places).mean())
         rows.append({"start": number, "pair": pair.name, "brain_mm": error, "failed": error > FAILED_MM})
     return pd.DataFrame(rows)
 
@@ -174,8 +202,9 @@ def run(bed: Path, out: Path, methods: list[str]) -> pd.DataFrame:
         ct_inside, flair_inside, figures = masks(pair)
         (store / f"masks {folder.name}.json").write_text(json.dumps(figures, default=float))
         prepared = prepare(pair.ct, pair.flair, ct_inside, flair_inside)
+        truth = Truth.of(pair)
         for name in wanted:
-            row = measure(pair, prepared, name)
+            row = measure(pair, truth, prepared, name)
             files[name].write_text(json.dumps(row, default=float))
             print(
                 folder.name, name, f"{row['ratio']:.3f} {row['brain_mm']:.2f} mm", file=sys.stderr, flush=True

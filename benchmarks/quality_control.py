@@ -124,7 +124,7 @@ def auc_table(rows: pd.DataFrame, seed: int) -> pd.DataFrame:
     groups = dict(list(rows.groupby("pair")))
     for limit in LIMITS_MM:
         for figure in [name for name in FIGURES if rows[name].notna().any() and rows[name].nunique() > 1]:
-            sign = 1.0 if figure == "label_outside_brain_fraction" else -1.0
+            sign = 1.0 if figure in ("label_outside_brain_fraction", "csf_shift_mm") else -1.0
             values = [_auc(pd.concat([groups[name] for name in draw]), figure, limit, sign) for draw in draws]
             low, high = np.nanpercentile(values, [2.5, 97.5])
             result.append({"above_mm": limit, "figure": figure, "auc": _auc(rows, figure, limit, sign),
@@ -150,6 +150,9 @@ def alarm_table(rows: pd.DataFrame) -> pd.DataFrame:
     return stopped.agg(
         n=("stopped", "size"),
         stopped=("stopped", "mean"),
+        shift_mm=("csf_shift_mm", "mean"),
+        shift_p5=("csf_shift_mm", lambda x: x.quantile(0.05)),
+        shift_p95=("csf_shift_mm", lambda x: x.quantile(0.95)),
         correlation=("csf_correlation", "mean"),
         lowest=("csf_correlation", "min"),
         highest=("csf_correlation", "max"),

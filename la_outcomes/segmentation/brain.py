@@ -22,13 +22,19 @@ Volume = npt.NDArray[np.floating[Any]]
 GRID_MM = 2.0
 BONE_HU = 180.0
 TISSUE_HU = (-15.0, 100.0)
-INSIDE_SKULL_HU = 400.0
+INSIDE_SKULL_HU = 450.0
 SMALLEST_SKULL_ML = 100.0
 CORE_LEVEL = 0.72
 TISSUE_LEVEL = 0.55
 BRAIN_HEIGHT_MM = 165.0
 UPPER_BRAIN_MM = 100.0
 DEEP_MM = 20.0
+LARGEST_BRAIN_ML = 2150.0
+FAINTEST_CSF = 0.18
+OUTER_LEVEL = 0.4
+TABLE_MM = 5.0
+WIDEST_FLUID_MM = 12.0
+VAULT_MM = 90.0
 COIL_MM = 30.0
 
 
@@ -54,8 +60,10 @@ def ct_brain(image: Image) -> Brain:
     """
     work = _on_work_grid(Image(_smooth(image, 1.0), image.affine), outside=-1000.0)
     bone = work.data > BONE_HU
-    stripped = bone.sum() * GRID_MM**3 / 1000 < SMALLEST_SKULL_ML
-    found = _stripped_ct(work.data) if stripped else _inside_skull(work.data, bone)
+    if bone.sum() * GRID_MM**3 / 1000 < SMALLEST_SKULL_ML:
+        found, work = _stripped_ct(image)
+    else:
+        found = _inside_skull(work.data, bone)
     inside = _back(found, work, image)
     return Brain(inside, volume_ml(inside, image.affine))
 
@@ -69,14 +77,29 @@ def flair_brain(image: Image) -> Brain:
     nothing of the kind is found.
     """
     work = _on_work_grid(Image(_smooth(image, 0.8), image.affine), outside=0.0)
-    head_depth = _depth(_head(work.data))
+    head = _head(work.data)
+    if head.sum() * GRID_MM**3 / 1000 < LARGEST_BRAIN_ML:
+        whole = _back(_stripped_flair(work.data, head), work, image)
+        return Brain(whole, volume_ml(whole, image.affine))
+    head_depth = _depth(head)
     level = _levelled(work.data, head_depth)
     core, radius = _free_core(_depth(level > CORE_LEVEL), head_depth)
     tissue = level > TISSUE_LEVEL
     scalp = (head_depth < 5.0) & tissue & ~_dilated(core, radius + 1.0)
     brain = _watershed(_depth(tissue), core, scalp) & tissue & _dilated(core, radius + 3.0)
-    inside = _back(_filled(_eroded(_dilated(brain, 10.0), 9.0)), work, image)
+    grown = _with_dark_fluid(_eroded(_dilated(brain, 10.0), 9.0), level)
+    inside = _back(_filled(grown), work, image)
     return Brain(inside, volume_ml(inside, image.affine))
+
+
+def _with_dark_fluid(brain: Mask, level: Volume) -> Mask:
+    """The brain and the fluid over it: what is dark up to 5 mm from marrow or scalp, under the vault."""
+    outer = (level > OUTER_LEVEL) & ~_dilated(brain, 2.0)
+    far_from_outer = ~_dilated(outer, TABLE_MM)
+    fluid = _dilated(brain, WIDEST_FLUID_MM) & (level < OUTER_LEVEL) & far_from_outer
+    slices = np.flatnonzero(brain.any(axis=(0, 1)))
+    fluid[:, :, : max(int(slices[-1] - VAULT_MM / GRID_MM), 0)] = False
+    return np.asarray(_eroded(_dilated(brain | fluid, 4.0), 4.0)) | brain
 
 
 def _smooth(image: Image, sigma_mm: float) -> Volume:
@@ -97,10 +120,14 @@ def _back(mask: Mask, work: Image, image: Image) -> Mask:
     return np.asarray(carried.data > 0.5)
 
 
-def _stripped_ct(values: Volume) -> Mask:
-    tissue = values > -200.0
-    whole = _dilated(_largest(_eroded(tissue, 2.0)), 3.0) & tissue
-    return _filled(_eroded(_dilated(whole, 8.0), 8.0))
+def _stripped_ct(image: Image) -> tuple[Mask, Image]:
+    """Everything but the background, which is air or one value (mostly 0) around the brain; its grid."""
+    background = float(np.median(image.data[[0, -1]]))
+    tissue = image.data > -200.0 if background < -200.0 else image.data != background
+    work = _on_work_grid(Image(tissue.astype(np.float32), image.affine), outside=0.0)
+    brain = work.data > 0.5
+    whole = _dilated(_largest(_eroded(brain, 2.0)), 3.0) & brain
+    return _filled(_eroded(_dilated(whole, 6.0), 6.0)), work
 
 
 def _inside_skull(values: Volume, bone: Mask) -> Mask:
@@ -110,7 +137,7 @@ def _inside_skull(values: Volume, bone: Mask) -> Mask:
     core = _largest(_eroded(candidate, 5.0))
     grown = _dilated(core, 7.5) & candidate
     filled = _filled(_eroded(_dilated(grown, 8.0), 8.0) & ~bone)
-    return _dilated(filled, 3.0) & (values < INSIDE_SKULL_HU)
+    return _dilated(filled, 3.5) & (values < INSIDE_SKULL_HU)
 
 
 def _sides_with_bone(bone: Mask) -> npt.NDArray[np.uint8]:
@@ -133,6 +160,13 @@ def _head(values: Volume) -> Mask:
     slices = np.flatnonzero(head.any(axis=(0, 1)))
     head[:, :, : max(int(slices[-1] - BRAIN_HEIGHT_MM / GRID_MM), 0)] = False
     return head
+
+
+def _stripped_flair(values: Volume, head: Mask) -> Mask:
+    """A brain without skull: all that is brighter than the background's noise, as dark as CSF may be."""
+    white = float(np.median(values[head]))
+    tissue = _largest(values > FAINTEST_CSF * white)
+    return np.asarray(ndimage.binary_fill_holes(_eroded(_dilated(tissue, 6.0), 6.0)))
 
 
 def _levelled(values: Volume, head_depth: Volume) -> Volume:

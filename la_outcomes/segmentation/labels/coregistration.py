@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import SimpleITK as sitk
+from scipy import ndimage
 
 from la_outcomes.errors import InputError
 from la_outcomes.imaging.geometry import Image, resample_to, to_sitk
@@ -39,13 +40,14 @@ from la_outcomes.segmentation.labels.working import (
     working_scan,
 )
 
-ALGORITHM = "greedy rigid NMI, rigid NCC, deformable NMI, version 5"
+ALGORITHM = "greedy rigid NMI, rigid NCC, deformable NMI, version 6"
 SEED = 1
 START = "-m NMI -n 60x20"
 REFINEMENT = "-m NCC 1x1x1 -n 20"
 DEFORMATION = "-m NMI -n 50 -e 0.5 -s 6vox 2vox"
 BRIGHTEST = 1.6
 LONGEST_MM = 4.0
+DEEP_VOXELS = 2
 _TISSUE_RANGE_HU = (0.0, 45.0)
 _BRAIN_RANGE_HU = (-10.0, 60.0)
 _LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
@@ -156,9 +158,9 @@ def align(settings: str, fixed: Image, moving: Image, start: Matrix, where: Imag
 def deformation(fixed: WorkingScan, moving: WorkingScan, rigid: Matrix) -> sitk.Image:
     """Displacements (LPS mm) on the working grid, between the CT and the rigidly carried FLAIR.
 
-    Only what lies inside the skull is compared: bone beside the brain would draw its edge along, since thick
-    CT slices blur it into the brain where the FLAIR has none. Displacements are kept below 4 mm: longer ones
-    arise where one scan ends or shows nothing to hold on to.
+    Only what lies 5 mm and more inside the skull is compared: bone beside the brain would draw its edge
+    along, since thick CT slices blur it into the brain where the FLAIR has none. Displacements are kept
+    below 4 mm: longer ones arise where one scan ends or shows nothing to hold on to.
     """
     flair = carry(moving.image, fixed.image, affine_transform(rigid)).data
     soft = carry(_like(moving.image, moving.mask), fixed.image, affine_transform(rigid)).data
@@ -168,7 +170,7 @@ def deformation(fixed: WorkingScan, moving: WorkingScan, rigid: Matrix) -> sitk.
     images = {
         "F": to_sitk(_like(fixed.image, ct)),
         "M": to_sitk(_like(fixed.image, np.clip(blurred(flair, 1.2), 0.0, BRIGHTEST * level))),
-        "N": to_sitk(_like(fixed.image, fixed.mask)),
+        "N": to_sitk(_like(fixed.image, ndimage.binary_erosion(fixed.mask, iterations=DEEP_VOXELS))),
         "W": None,
     }
     found = run_greedy(f"-i F M -gm N {DEFORMATION} -o W", images)["W"]

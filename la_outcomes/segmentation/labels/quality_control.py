@@ -10,7 +10,7 @@ from scipy import ndimage
 
 from la_outcomes.dictionary import load_dictionary
 from la_outcomes.imaging.geometry import Image, volume_ml
-from la_outcomes.segmentation.labels.coregistration import Coregistration
+from la_outcomes.segmentation.labels.coregistration import Coregistration, align
 from la_outcomes.segmentation.labels.working import (
     GRID_MM,
     Mask,
@@ -24,7 +24,11 @@ EDGE_VOXELS = 2
 MAP_BLUR_VOXELS = 2.0
 NO_OVERLAP_DICE = 0.5
 NO_LIKENESS = 0.15
+CSF_FIT = "-m NCC 2x2x2 -n 30x15"
+LARGEST_SHIFT_MM = 100.0
+SMALLEST_BRAIN = 1000
 FIGURES = (
+    "csf_shift_mm",
     "csf_correlation",
     "brain_dice",
     "jacobian_p01",
@@ -38,12 +42,14 @@ FIGURES = (
 class Quality:
     """Figures of one pair, named as in the registry, with the verdict.
 
+    ``csf_shift_mm`` is how far the brain lies, on average, from where its CSF alone would put it.
     ``label_to_wmh_ratio`` is the carried volume over the native one, None where there is no WMH.
     ``status`` is accepted, review (a figure outside the dictionary's plausible range, scans too far apart
     in time, or a warning about an input) or failed (the brains do not overlap or are not alike); ``reason``
     says why.
     """
 
+    csf_shift_mm: float
     csf_correlation: float
     brain_dice: float
     jacobian_p01: float
@@ -77,6 +83,7 @@ def judge(
     total = float(carried.data.sum())
     ratio = volume_ml(carried.data, carried.affine) / wmh_volume_ml if wmh_volume_ml > 0 else None
     figures = {
+        "csf_shift_mm": csf_shift_mm(found.ct, found.flair),
         "csf_correlation": csf_correlation(found.ct, found.flair),
         "brain_dice": _dice(found.ct.mask, found.flair.mask),
         "jacobian_p01": float(low),
@@ -114,6 +121,29 @@ def verdict(
     ]
     said = [*warnings, *out]
     return ("review", "; ".join(said)) if said else ("accepted", None)
+
+
+def csf_shift_mm(ct: WorkingScan, flair: WorkingScan) -> float:
+    """Mean displacement (mm) of the brain by which a rigid fit of the CSF maps would move the FLAIR.
+
+    Both scans lie on one grid in CT space. The fit compares local correlation of what is dark as CSF, which
+    the coregistration itself does not look at; it starts from where the FLAIR lies, so that a value near 0
+    means that nothing better is near.
+    """
+    both = ct.mask & flair.mask
+    deep = ndimage.binary_erosion(ct.mask, iterations=EDGE_VOXELS)
+    if min(both.sum(), deep.sum()) < SMALLEST_BRAIN:
+        return LARGEST_SHIFT_MM
+    grid = ct.image.affine
+    maps = (csf_on_ct(ct), ct.mask), (csf_on_flair(flair, both), flair.mask)
+    fixed, moving = (
+        Image(np.where(mask, blurred_inside(values, mask, 2.0), 0.0).astype(np.float32), grid)
+        for values, mask in maps
+    )
+    matrix = align(CSF_FIT, fixed, moving, np.eye(4), Image(deep.astype(np.float32), grid))
+    points = np.argwhere(ct.mask)[::50] @ grid[:3, :3].T + grid[:3, 3]
+    moved = points @ matrix[:3, :3].T + matrix[:3, 3] - points
+    return min(float(np.linalg.norm(moved, axis=1).mean()), LARGEST_SHIFT_MM)
 
 
 def csf_correlation(ct: WorkingScan, flair: WorkingScan) -> float:
