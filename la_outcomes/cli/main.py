@@ -98,6 +98,19 @@ def run(arguments: Sequence[str] | None = None) -> int:
         if error.errno in (28, 122):
             return _tell(ResourceError("no space left on the disk", hint="free space and run it again"))
         raise
+    except Exception as error:
+        if damage := _damage(error):
+            return _tell(damage)
+        raise
+
+
+def _damage(error: Exception) -> LaOutcomesError | None:
+    """A registry's damage that DuckDB met while it read; DuckDB is not imported where no verb used it."""
+    if "duckdb" not in sys.modules:
+        return None
+    from la_outcomes.registry.database import damage_told_by
+
+    return damage_told_by(error)
 
 
 def _tell(error: LaOutcomesError) -> int:

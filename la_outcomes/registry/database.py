@@ -11,10 +11,12 @@ import duckdb
 
 from la_outcomes.errors import InputError, LaOutcomesError, RegistryLockedError
 from la_outcomes.registry import schema
-from la_outcomes.registry.files import copy_while_open, same_state, snapshot_path
+from la_outcomes.registry.files import copy_while_open, same_state, snapshot_path, wal_path
 from la_outcomes.registry.migrations import migrate, migrations, version_of
 
 _HOLDER = re.compile(r"held in (?P<program>\S+) \(PID (?P<pid>\d+)\)")
+_DAMAGE = re.compile("(?i)corrupt|checksum|could not read enough bytes|failed to deserialize")
+_HEADERS = 3 * 4096
 _READ_ONLY: dict[str, str | bool | int | float | list[str]] = {
     "enable_external_access": "false",
     "lock_configuration": "true",
@@ -98,9 +100,22 @@ def _freshest(path: Path) -> duckdb.DuckDBPyConnection:
 
 def _connect(path: Path, *, read_only: bool) -> duckdb.DuckDBPyConnection:
     try:
-        return duckdb.connect(str(path), read_only=read_only, config=_READ_ONLY if read_only else {})
+        connection = duckdb.connect(str(path), read_only=read_only, config=_READ_ONLY if read_only else {})
     except duckdb.Error as error:
         raise _explained(error, path) from error
+    if not wal_path(path).exists() and path.stat().st_size < _size_by_header(connection):
+        connection.close()
+        raise damaged("the file was cut short", path)
+    return connection
+
+
+def _size_by_header(connection: duckdb.DuckDBPyConnection) -> int:
+    """Bytes that the file's header says it has; DuckDB itself would notice only on reading a lost block."""
+    rows = connection.execute(
+        "SELECT total_blocks * block_size FROM pragma_database_size()"
+        " WHERE database_name = current_database()"
+    ).fetchall()
+    return _HEADERS + int(rows[0][0]) if rows[0][0] else 0
 
 
 def _explained(error: duckdb.Error, path: Path) -> LaOutcomesError:
@@ -125,3 +140,10 @@ def damaged(reason: str, path: Path) -> InputError:
         where=path.name,
         hint="la-outcomes ingest DIR --rebuild makes it anew from the shards; or: la-outcomes restore",
     )
+
+
+def damage_told_by(error: Exception) -> InputError | None:
+    """The error to tell where DuckDB found a damaged file while it read; None for any other error."""
+    if isinstance(error, duckdb.Error) and _DAMAGE.search(text := str(error)):
+        return damaged(text.splitlines()[0], Path("registry"))
+    return None

@@ -9,7 +9,7 @@ from pathlib import Path
 import duckdb
 
 from la_outcomes.errors import UsageError
-from la_outcomes.registry.database import open_read_only
+from la_outcomes.registry.database import damage_told_by, open_read_only
 
 
 @contextmanager
@@ -28,6 +28,8 @@ def ask(registry: str | Path, sql: str) -> Iterator[duckdb.DuckDBPyRelation]:
             raise UsageError("this statement gives no table", hint="query takes one SELECT")
         yield answer
     except duckdb.Error as error:
+        if damage := damage_told_by(error):
+            raise damage from error
         raise UsageError(
             f"the query cannot be answered: {error}", hint="tables: la-outcomes status"
         ) from error

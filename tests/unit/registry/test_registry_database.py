@@ -11,6 +11,7 @@ import duckdb
 import pytest
 from registry_shards import measurement_rows, put, run_at
 
+from la_outcomes.cli.main import run as run_command
 from la_outcomes.errors import InputError, RegistryLockedError, UsageError
 from la_outcomes.registry.database import open_for_writing, open_read_only
 from la_outcomes.registry.files import same_state, snapshot_path
@@ -119,6 +120,65 @@ def test_no_registry_no_other_file_and_half_a_file_are_told_apart(registry: Path
     with pytest.raises(InputError, match="cannot be read") as raised:
         open_read_only(tmp_path / "text.duckdb")
     assert "--rebuild" in str(raised.value)
+
+
+VERBS = [
+    ["status"],
+    ["query", "SELECT sum(la_volume_ml) FROM la_measurements"],
+    ["audit"],
+    ["ingest", "{out}"],
+]
+
+
+@pytest.fixture
+def filled(registry: Path, tmp_path: Path) -> Path:
+    run = run_at(1)
+    for i in range(300):
+        put(tmp_path / "out", f"p{i}", measurement_rows(run, f"p{i}", f"p{i}-ct", float(i)))
+    ingest([tmp_path / "out"], registry)
+    snapshot_path(registry).unlink()
+    return registry
+
+
+@pytest.mark.parametrize("part", [0.9, 0.5, 0.2])
+def test_half_a_registry_is_found_by_every_verb_and_rebuilt(
+    filled: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], part: float
+) -> None:
+    """DuckDB opens a file that was cut short, and an ingest of known shards would read nothing lost."""
+    with open_read_only(filled) as connection:
+        before = connection.execute("FROM analysis_cohort ORDER BY patient_id").fetchall()
+    whole = filled.read_bytes()
+    filled.write_bytes(whole[: int(len(whole) * part)])
+    for verb in VERBS:
+        command = [word.format(out=tmp_path / "out") for word in verb]
+        assert run_command([*command, "--registry", str(filled)]) == 3, verb
+        assert "ingest DIR --rebuild" in capsys.readouterr().err
+    assert rebuild([tmp_path / "out"], filled).n_taken == 300
+    with open_read_only(filled) as connection:
+        assert connection.execute("FROM analysis_cohort ORDER BY patient_id").fetchall() == before
+
+
+def test_a_flipped_byte_is_found_where_it_is_read(filled: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Every block has a checksum: a flipped byte is an error of the verb that reads it, never a value."""
+    whole = filled.read_bytes()
+    found = 0
+    for block in range(3 * 4096, len(whole), 3 * 262_144):
+        content = bytearray(whole)
+        content[block + 100] ^= 1
+        filled.write_bytes(content)
+        code = run_command(["query", "FROM analysis_cohort ORDER BY ALL", "--registry", str(filled), "--csv"])
+        told = capsys.readouterr()
+        assert code == 0 or (code == 3 and "ingest DIR --rebuild" in told.err)
+        found += code == 3
+    assert found > 0
+
+
+def test_the_command_line_tells_who_holds_the_registry(
+    registry: Path, held: subprocess.Popen[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    put(tmp_path, "one", measurement_rows(run_at(1)))
+    assert run_command(["ingest", str(tmp_path), "--registry", str(registry)]) == 6
+    assert f"held by process {held.pid}" in capsys.readouterr().err
 
 
 def test_a_failed_block_publishes_nothing(registry: Path) -> None:
