@@ -210,7 +210,7 @@ def _column(series: pd.Series, method: Method | None) -> _Column:
         raise StatisticsError(f"{name} has no value at all", where=name, hint="leave the variable out")
     levels: tuple[object, ...] = ()
     values: FloatArray
-    if isinstance(series.dtype, pd.CategoricalDtype) or series.dtype.kind == "O":
+    if isinstance(series.dtype, pd.CategoricalDtype) or series.dtype.kind in "OU":
         levels = _levels(observed, incomplete=bool(missing.any()))
         values = np.asarray(series.map({level: i for i, level in enumerate(levels)}), dtype=np.float64)
     elif series.dtype.kind in "biuf":

@@ -87,7 +87,7 @@ def mantel_haenszel(
 
 
 def _table(rows: pd.DataFrame, exposure: str, outcome: str) -> NDArray[np.int64]:
-    codes = (2 * rows[exposure] + rows[outcome]).to_numpy(dtype=np.int64)
+    codes = 2 * rows[exposure].to_numpy(dtype=np.int64) + rows[outcome].to_numpy(dtype=np.int64)
     return np.bincount(codes, minlength=4).reshape(2, 2)
 
 

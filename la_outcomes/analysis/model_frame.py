@@ -144,6 +144,8 @@ def _complete(used: pd.DataFrame, missing: Missing) -> tuple[pd.DataFrame, IntAr
 def _is_whole(column: pd.Series) -> bool:
     if isinstance(column.dtype, np.dtype) and column.dtype.kind in "biuf":
         return bool(np.isfinite(column.to_numpy()).all())
+    if column.dtype.kind == "f":
+        return bool(np.isfinite(column.to_numpy(dtype=float, na_value=np.nan)).all())
     return not column.isna().any()
 
 

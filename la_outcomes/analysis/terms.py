@@ -144,7 +144,7 @@ def _learn(frame: pd.DataFrame, term: Term, declared: dict[str, Term]) -> Coding
         _require_margins(term, codings, declared)
         return Interaction(codings)
     values = column(frame, term)
-    if isinstance(values.dtype, pd.CategoricalDtype) or values.dtype.kind == "O":
+    if isinstance(values.dtype, pd.CategoricalDtype) or values.dtype.kind in "OU":
         return Categories(term, _levels(values, CategoricalTerm(term)))
     return Numeric(term)
 

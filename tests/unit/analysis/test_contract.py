@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 
 from la_outcomes.analysis import agreement, correlation, linear, missing, ordinal, trend
+from la_outcomes.errors import StatisticsError
 
 NONE = inspect.Parameter.empty
 SIGNATURES: dict[str, dict[str, list[tuple[str, object]]]] = {
@@ -309,3 +310,47 @@ def test_arrays_lists_series_and_columns_of_a_frame(name):
         work("a", "b", frame=frame),
     ]
     assert values == pytest.approx([values[0]] * 4, rel=1e-12)
+
+
+TYPES = {
+    "nullable": lambda d: d.convert_dtypes(),
+    "arrow": lambda d: d.convert_dtypes(dtype_backend="pyarrow"),
+    "small": lambda d: d.astype({"mrs": "int8", "dead": bool, "sex": "category"}),
+}
+
+
+@pytest.mark.parametrize("kind", TYPES)
+@pytest.mark.parametrize(
+    "work",
+    [
+        lambda d: linear.fit_linear(d, "y", ["volume", "sex"], "CR1", "site"),
+        lambda d: linear.fit_logistic(d, "dead", ["volume", "sex"]),
+        lambda d: linear.fit_quantile(d, "y", ["volume", "sex"]),
+        lambda d: linear.mantel_haenszel(d, "dead", "high", "sex"),
+        lambda d: ordinal.fit_proportional_odds(d, "mrs", ["volume", "sex"]),
+        lambda d: ordinal.fit_partial_proportional_odds(d, "mrs", ["volume", "age"], ["age"]),
+        lambda d: correlation.correlate("volume", "age", "kendall", frame=d),
+        lambda d: agreement.weighted_kappa("mrs", "mrs2", range(4), frame=d),
+        lambda d: trend.jonckheere_terpstra("y", "mrs", frame=d),
+        lambda d: trend.kruskal_wallis("y", "sex", frame=d),
+        lambda d: missing.fit_imputed(
+            lambda e: linear.fit_linear(e, "y", ["volume", "sex"]),
+            missing.impute(d.assign(volume=d["volume"].where(d.index > 5)), 2, 1, exclude=["site"]),
+        ),
+    ],
+)
+def test_types_of_columns_do_not_matter(work, kind):
+    frame = cohort().assign(
+        sex=lambda d: np.where(d.index % 3 == 0, "F", "M"),
+        high=lambda d: (d["age"] > 0).astype(int),
+        mrs2=lambda d: d["mrs"].to_numpy()[::-1],
+    )
+    plain, other = work(frame).to_frame(), work(TYPES[kind](frame)).to_frame()
+    pd.testing.assert_frame_equal(plain, other, check_dtype=False, rtol=1e-9)
+
+
+def test_infinite_values_of_a_nullable_column_are_refused():
+    frame = cohort().astype({"y": "Float64"})
+    frame.loc[3, "y"] = np.inf
+    with pytest.raises(StatisticsError, match="y holds infinite"):
+        linear.fit_linear(frame, "y", TERMS)
