@@ -4,7 +4,7 @@ from la_outcomes.analysis.covariance import FewClustersWarning
 from la_outcomes.analysis.least_squares import LinearFit, fit_linear
 from la_outcomes.analysis.logistic import LogisticFit, fit_logistic
 from la_outcomes.analysis.mantel_haenszel import MantelHaenszel, mantel_haenszel
-from la_outcomes.analysis.quantile import QuantileFit, fit_quantile
+from la_outcomes.analysis.quantile import NonuniqueSolutionWarning, QuantileFit, fit_quantile
 from la_outcomes.analysis.splines import SplineBasis, restricted_cubic_spline
 from la_outcomes.analysis.terms import CategoricalTerm, SplineTerm
 from la_outcomes.analysis.wald import WaldTest, nonlinearity_test, wald_test
@@ -16,6 +16,7 @@ __all__ = [
     "LinearFit",
     "LogisticFit",
     "MantelHaenszel",
+    "NonuniqueSolutionWarning",
     "QuantileFit",
     "SplineBasis",
     "SplineTerm",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -14,6 +15,10 @@ from la_outcomes.analysis.model_frame import coefficient_table, model_rows
 from la_outcomes.analysis.results import FloatArray, Missing, Result
 from la_outcomes.analysis.terms import Design, Term
 from la_outcomes.errors import StatisticsError
+
+
+class NonuniqueSolutionWarning(UserWarning):
+    """The quantile regression has several equally good solutions."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +62,12 @@ def fit_quantile(
     How to read it: the median (or other quantile) of the outcome differs by ``estimate`` between patients
     one unit of x apart. Robust against the long right tail of volumes.
 
+    Warns
+    -----
+    NonuniqueSolutionWarning
+        Other coefficients fit as well, as at the median of an even number of rows with categorical terms; R
+        says "Solution may be nonunique", and may print another of them.
+
     Raises
     ------
     StatisticsError
@@ -70,14 +81,24 @@ def fit_quantile(
     y = rows.measurement()
     design = rows.design(terms)
     x = np.column_stack([np.ones(len(y)), design.matrix])
-    estimates = _minimise(x, y, quantile)
+    estimates, unique = _minimise(x, y, quantile)
+    if not unique:
+        warnings.warn(
+            f"several solutions fit the {quantile} quantile of {outcome} equally well: one is given",
+            NonuniqueSolutionWarning,
+            stacklevel=2,
+        )
     cov = _sandwich(x, y, quantile)
     names = ("(Intercept)", *design.columns)
     table = coefficient_table(names, estimates, np.sqrt(np.diag(cov)), df=len(y) - x.shape[1])
     return QuantileFit(table, cov, quantile, rows.n, rows.n_dropped, design)
 
 
-def _minimise(x: FloatArray, y: FloatArray, quantile: float) -> FloatArray:
+def _minimise(x: FloatArray, y: FloatArray, quantile: float) -> tuple[FloatArray, bool]:
+    """Return the coefficients of a best solution, and whether it is the only one.
+
+    The multiplier of a row without residual lies strictly between quantile - 1 and quantile where it is.
+    """
     n, k = x.shape
     cost = np.concatenate([np.zeros(k), np.full(n, quantile), np.full(n, 1 - quantile)])
     equations = sparse.hstack([sparse.csr_matrix(x), sparse.eye(n), -sparse.eye(n)], format="csr")
@@ -87,8 +108,10 @@ def _minimise(x: FloatArray, y: FloatArray, quantile: float) -> FloatArray:
         raise StatisticsError(
             f"quantile {quantile}: no solution was found", where="quantile", hint="fewer terms?"
         )
-    estimates: FloatArray = solution.x[:k]
-    return estimates
+    touching = solution.x[k : k + n] + solution.x[k + n :] < 1e-9 * max(float(np.abs(y).max()), 1e-300)
+    multipliers = solution.eqlin.marginals[touching]
+    inside = (multipliers > quantile - 1 + 1e-9) & (multipliers < quantile - 1e-9)
+    return solution.x[:k], bool(inside.all())
 
 
 def _sandwich(x: FloatArray, y: FloatArray, quantile: float) -> FloatArray:
@@ -96,7 +119,7 @@ def _sandwich(x: FloatArray, y: FloatArray, quantile: float) -> FloatArray:
     width = _bandwidth(quantile, len(y))
     while quantile - width < 0 or quantile + width > 1:
         width /= 2
-    spread = x @ (_minimise(x, y, quantile + width) - _minimise(x, y, quantile - width))
+    spread = x @ (_minimise(x, y, quantile + width)[0] - _minimise(x, y, quantile - width)[0])
     density = np.where(spread > 0, 2 * width / np.where(spread > 0, spread, 1.0), 0.0)
     if np.linalg.matrix_rank(x * np.sqrt(density)[:, None]) < x.shape[1]:
         raise StatisticsError(

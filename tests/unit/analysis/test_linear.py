@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -12,6 +14,7 @@ from hypothesis import strategies as st
 from la_outcomes.analysis.linear import (
     CategoricalTerm,
     FewClustersWarning,
+    NonuniqueSolutionWarning,
     SplineTerm,
     fit_linear,
     fit_logistic,
@@ -260,6 +263,17 @@ class TestCovariances:
         table = fit_logistic(pd.DataFrame({"year": year, "dead": dead}), "dead", ["year"]).coefficients
         assert table["odds_ratio"][0] == np.inf
         assert table["odds_ratio"][1] == pytest.approx(np.exp(-0.8), rel=0.2)
+
+    def test_a_median_that_is_not_unique_is_said_to_be_so(self):
+        with pytest.warns(NonuniqueSolutionWarning, match="quantile of y"):
+            fit_quantile(
+                pd.DataFrame({"y": [1.0, 2, 3, 10, 4, 5, 6, 20], "x": [0, 0, 0, 0, 1, 1, 1, 1]}), "y", ["x"]
+            )
+        rng = np.random.default_rng(0)
+        frame = pd.DataFrame({"y": rng.normal(size=51), "x": rng.normal(size=51)})
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            fit_quantile(frame, "y", ["x"])
 
     def test_leverage_one_is_refused(self):
         frame = cohort().assign(alone=lambda t: (t.index == 0).astype(int))
