@@ -16,6 +16,8 @@ from la_outcomes.analysis.results import FloatArray, Missing, Result
 from la_outcomes.analysis.terms import Design, Term
 from la_outcomes.errors import StatisticsError
 
+_TOUCHING = 1e-9
+
 
 class NonuniqueSolutionWarning(UserWarning):
     """The quantile regression has several equally good solutions."""
@@ -108,10 +110,13 @@ def _minimise(x: FloatArray, y: FloatArray, quantile: float) -> tuple[FloatArray
         raise StatisticsError(
             f"quantile {quantile}: no solution was found", where="quantile", hint="fewer terms?"
         )
-    touching = solution.x[k : k + n] + solution.x[k + n :] < 1e-9 * max(float(np.abs(y).max()), 1e-300)
+    touching = solution.x[k : k + n] + solution.x[k + n :] < _TOUCHING * np.ptp(y)
     multipliers = solution.eqlin.marginals[touching]
     inside = (multipliers > quantile - 1 + 1e-9) & (multipliers < quantile - 1e-9)
-    return solution.x[:k], bool(inside.all())
+    # the solver is right to about 1e-7; the rows that the solution passes through give it exactly
+    exact, _, rank, _ = np.linalg.lstsq(x[touching], y[touching], rcond=None)
+    estimates: FloatArray = exact if rank == k else solution.x[:k]
+    return estimates, bool(inside.all())
 
 
 def _sandwich(x: FloatArray, y: FloatArray, quantile: float) -> FloatArray:
@@ -120,7 +125,9 @@ def _sandwich(x: FloatArray, y: FloatArray, quantile: float) -> FloatArray:
     while quantile - width < 0 or quantile + width > 1:
         width /= 2
     spread = x @ (_minimise(x, y, quantile + width)[0] - _minimise(x, y, quantile - width)[0])
-    density = np.where(spread > 0, 2 * width / np.where(spread > 0, spread, 1.0), 0.0)
+    # a row through which both pass has no spread, and as in R no weight
+    apart = spread > _TOUCHING * np.ptp(y)
+    density = np.where(apart, 2 * width / np.where(apart, spread, 1.0), 0.0)
     if np.linalg.matrix_rank(x * np.sqrt(density)[:, None]) < x.shape[1]:
         raise StatisticsError(
             f"too few rows to estimate the density at quantile {quantile}",
