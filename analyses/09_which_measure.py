@@ -39,7 +39,7 @@ STUDY = Study(
     question="Which tells most about the mRS: LA volume on CT, Fazekas grade on CT, or WMH volume on MRI?",
     population="patients of the clinical cohort with all three measures, outcome and covariates",
     specification="Proportional odds with the covariates of the fully adjusted specification and one "
-    "measure; likelihood ratio, AIC, gain in the ordinal C (500 bootstrap resamples), decision curves for "
+    "measure; likelihood ratio, AIC, gain in the ordinal C (bootstrap over patients), decision curves for "
     "mRS 3-6; apparent.",
     answer=answer,
 )

@@ -125,7 +125,7 @@ def age_curve(frame: pd.DataFrame, terms: Sequence[str], knots: int = 4) -> AgeC
 
 
 QUANTILES = (0.25, 0.5, 0.75, 0.9)
-MOST_QUANTILE_ROWS = 20_000
+MOST_QUANTILE_ROWS = 10_000
 
 
 def quantile_table(frame: pd.DataFrame, terms: Sequence[str]) -> pd.DataFrame:

@@ -16,6 +16,7 @@ from la_outcomes.analysis.studies.accuracy import (
     Comparison,
     absolute_error,
     both_known,
+    resamples,
     with_interval,
 )
 from la_outcomes.analysis.terms import CategoricalTerm
@@ -101,7 +102,7 @@ def subgroup_rows(pairs: pd.DataFrame, comparison: Comparison, division: Divisio
             where=division.name,
         )
     used = known[large].assign(group=groups[large])
-    n_boot = _resamples(len(used))
+    n_boot = resamples(len(used))
     measured, reference = used[comparison.measured], used[comparison.reference]
     test = ccc_homogeneity(measured, reference, used["group"], seed=seed, n_boot=n_boot)
     parts = {str(name): own for name, own in used.groupby("group")}
@@ -112,11 +113,6 @@ def subgroup_rows(pairs: pd.DataFrame, comparison: Comparison, division: Divisio
         n_boot=n_boot,
         n_left_out=int((~large & groups.notna()).sum()),
     )
-
-
-def _resamples(n: int) -> int:
-    """2000, fewer for very many pairs, where the test needs no such precision; never below 400."""
-    return int(np.clip(2e7 / n, 400, 2000))
 
 
 def _row(name: str, own: pd.DataFrame, comparison: Comparison, seed: int) -> dict[str, object]:

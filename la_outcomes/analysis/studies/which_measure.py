@@ -21,7 +21,6 @@ MEASURES = {
     "mri_volume": "WMH volume on MRI",
 }
 FEWEST = 50
-N_BOOT = 500
 MOST_BOOTSTRAPPED = 20_000
 THRESHOLDS = np.round(np.arange(0.05, 0.66, 0.01), 2)
 WORSE_THAN = 3
@@ -106,7 +105,7 @@ def gain_draws(
         return None
     random = np.random.default_rng(seed)
     found: dict[str, list[float]] = {measure: [] for measure in fits}
-    for _ in range(N_BOOT):
+    for _ in range(resamples(n)):
         counts = random.multinomial(n, np.full(n, 1 / n))
         reference = _resampled_c(base, counts)
         for measure, fit in fits.items():
@@ -114,6 +113,11 @@ def gain_draws(
             if own is not None and reference is not None:
                 found[measure].append(own - reference)
     return {measure: np.array(values) for measure, values in found.items()}
+
+
+def resamples(n: int) -> int:
+    """500, fewer for many patients; never below 100."""
+    return int(np.clip(2e6 / n, 100, 500))
 
 
 def _resampled_c(fit: ProportionalOddsFit, counts: NDArray[np.int64]) -> float | None:

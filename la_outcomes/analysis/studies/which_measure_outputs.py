@@ -8,11 +8,11 @@ from la_outcomes.analysis.figures.decision import decision_figure
 from la_outcomes.analysis.names import in_words, label
 from la_outcomes.analysis.outputs import Outputs
 from la_outcomes.analysis.studies.which_measure import (
-    N_BOOT,
     MeasuredAlike,
     added_to_each_other,
     comparison_table,
     decision_curves,
+    resamples,
 )
 from la_outcomes.analysis.tables import interval, records
 
@@ -22,7 +22,7 @@ def compare(outputs: Outputs, alike: MeasuredAlike, seed: int) -> None:
     table = comparison_table(alike, seed)
     said = f"{label(alike.outcome)}: each measure (per its SD; volumes as ln(mL + 1)) added to "
     said += f"{in_words(alike.covariates)}, in the same patients; gain in C with percentile bootstrap "
-    said += f"({N_BOOT} resamples, models fitted again), apparent; ΔAIC against the best"
+    said += f"({resamples(len(alike.rows))} resamples, models fitted again), apparent; ΔAIC against the best"
     n = len(alike.rows)
     outputs.table("measures", table, said, n=n)
     rows = [row for row in records(table) if row["measure"] != "covariates alone"]
