@@ -97,7 +97,7 @@ def test_twice_the_same_bytes(registry: Path, answers: Path, tmp_path: Path, slu
 def test_the_mrs_question_prints_naive_beside_true(answers: Path) -> None:
     estimates = pd.read_csv(answers / "07_outcome_mrs" / "estimates.csv")
     assert estimates["common_odds_ratio"].iloc[-1] == pytest.approx(1.35, abs=1e-6)
-    assert list(estimates["m"].fillna(0)) == [0, 20, 20, 0]
+    assert list(estimates["m"].fillna(0)) == [0, 20, 20, 0, 0, 0]
     for _, naive in estimates.iloc[:-1].iterrows():
         assert naive["common_odds_ratio_ci_low"] < 1.35 < naive["common_odds_ratio_ci_high"]
     assert estimates["n"].iloc[0] < estimates["n"].iloc[1] < estimates["n"].iloc[2]

@@ -106,8 +106,8 @@ def _with_logs(frame: pd.DataFrame) -> pd.DataFrame:
 
 def _estimate(name: str, effect: CorrectedEffect) -> Estimate:
     own = effect.effect()
+    how = f"{effect.replicates} {'resamples' if 'calibration' in name else 'imputations'}"
     return Estimate(
-        f"corrected for measurement error by {name} ({effect.n_pairs:,} external pairs)",
-        float(own["estimate"]), float(own["ci_low"]), float(own["ci_high"]), None, effect.n,
-        effect.replicates if "imputation" in name else None,
+        f"corrected for measurement error by {name} ({how}, {effect.n_pairs:,} external pairs)",
+        float(own["estimate"]), float(own["ci_low"]), float(own["ci_high"]), n=effect.n,
     )  # fmt: skip

@@ -30,6 +30,7 @@ from la_outcomes.analysis.studies.outcome_mrs import (
 )
 from la_outcomes.analysis.study import Request
 from la_outcomes.analysis.tables import interval, p_value, records
+from la_outcomes.errors import StatisticsError
 
 _ODDS = "common_odds_ratio"
 
@@ -114,10 +115,12 @@ def estimates(
         with outputs.attempt(name):
             found.append(imputed(rows, outcome, exposure, covariates, name, request.seed))
     if exposure.column == "la_volume_ml" and full.fit.n <= MOST_CORRECTED:
-        with outputs.attempt("Correction for measurement error"):
+        try:
             better, assumptions = corrected(patients, request, exposure, full.covariates)
             found += better
             outputs.note("Correction for measurement error assumes: " + "; ".join(assumptions) + ".")
+        except StatisticsError as error:
+            outputs.note(f"Not corrected for measurement error: {error.what} ({error.where}).")
     true = truth(exposure)
     everything = [*found, true] if true else found
     table = pd.DataFrame([each.row(true.log_or if true else None) for each in everything])
