@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from la_outcomes.cli.engine_options import ClusterOption, DryRunOption, JobsOption, dry_run, where_to_run
 from la_outcomes.errors import InputError
 
 if TYPE_CHECKING:
@@ -20,7 +21,9 @@ def command(
     out: Annotated[Path, typer.Option(help="folder for the scans, scans.csv and shards")],
     patient_id: Annotated[str | None, typer.Option(help="pseudonym, for one patient's folder")] = None,
     prefix: Annotated[str, typer.Option(help="what running pseudonyms begin with")] = "p",
-    jobs: Annotated[int, typer.Option(min=1, help="processes")] = 1,
+    jobs: JobsOption = 1,
+    cluster: ClusterOption = None,
+    dry: DryRunOption = False,
 ) -> None:
     """DICOM folders to NIfTI scans with checked geometry.
 
@@ -40,7 +43,9 @@ def command(
     found = find_series(dicom_dir)
     studies = studies_of(found, patient_id=patient_id, prefix=prefix)
     run = Run("convert", {"patient_id": patient_id, "prefix": prefix})
-    outcomes = map_cases(partial(_convert, out=out, run=run), studies, jobs=jobs, label="studies")
+    with dry_run(dry, jobs, out):
+        work, place = partial(_convert, out=out, run=run), where_to_run(jobs, cluster)
+        outcomes = map_cases(work, studies, jobs=place, label="studies")
     finished = [s for s, o in zip(studies, outcomes, strict=True) if o.status in FINAL_STATUSES]
     rows = [study_rows(study, out, run) for study in finished]
     scans = [scan for pair in rows for scan in pair[0]]
@@ -53,8 +58,10 @@ def command(
 
 
 def _convert(study: Study, out: Path, run: Run) -> tuple[str, str | None]:
+    from la_outcomes.execution import start_work
     from la_outcomes.imaging.dicom_convert import convert_study
 
+    start_work()
     result = convert_study(study, out, run)
     return ("failed_input", "; ".join(result.failures)) if result.failures else ("done", None)
 

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from la_outcomes.cli.engine_options import ClusterOption, DryRunOption, JobsOption, dry_run, where_to_run
+
 
 def command(
     predictions: Annotated[Path, typer.Argument(help="folder that segment wrote")],
@@ -16,7 +18,9 @@ def command(
     name: Annotated[
         str, typer.Option(help="which: pseudo-label, visible_la, tissue, the reader")
     ] = "pseudo-label",
-    jobs: Annotated[int, typer.Option(min=1, help="processes")] = 1,
+    jobs: JobsOption = 1,
+    cluster: ClusterOption = None,
+    dry: DryRunOption = False,
 ) -> None:
     """Score predicted masks against labels, a person's masks or the truth.
 
@@ -28,7 +32,9 @@ def command(
     from la_outcomes.execution import raise_if_any_failed
     from la_outcomes.segmentation.evaluation import evaluate
 
-    outcomes = evaluate(predictions, reference, out, reference=kind, name=name, jobs=jobs)
+    with dry_run(dry, jobs, out):
+        place = where_to_run(jobs, cluster)
+        outcomes = evaluate(predictions, reference, out, reference=kind, name=name, jobs=place)
     table = pd.read_csv(out / f"scores-{kind}-{name}.csv")
     print(f"{len(table)} scans against {kind} {name}")
     for column in ("dsc", "volume_error_ml", "hd95_mm", "assd_mm"):

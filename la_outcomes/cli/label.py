@@ -7,6 +7,14 @@ from typing import Annotated
 
 import typer
 
+from la_outcomes.cli.engine_options import (
+    ClusterOption,
+    DryRunOption,
+    JobsOption,
+    RecordsOption,
+    dry_run,
+    where_to_run,
+)
 
 def command(
     pairs: Annotated[Path, typer.Argument(help="PAIRS.csv: one CT and FLAIR of a patient a row")],
@@ -29,7 +37,10 @@ def command(
             help="mask: take out the given one; auto: look for one where none is given; none: leave all in"
         ),
     ] = "auto",
-    jobs: Annotated[int, typer.Option(min=1, help="processes")] = 1,
+    jobs: JobsOption = 1,
+    cluster: ClusterOption = None,
+    dry: DryRunOption = False,
+    registry: RecordsOption = None,
 ) -> None:
     """Make pseudo-labels on CT: WMH on FLAIR, coregistration, carried mask without the infarct.
 
@@ -41,7 +52,9 @@ def command(
     from la_outcomes.segmentation.labels.sources import configure
 
     source = configure(wmh, wmh_tool, wmh_model)
-    outcomes = label_pairs(pairs, out, source=source, infarcts=infarct, jobs=jobs)
+    with dry_run(dry, jobs, out, table="pseudo_labels", registry=registry):
+        place = where_to_run(jobs, cluster)
+        outcomes = label_pairs(pairs, out, source=source, infarcts=infarct, jobs=place)
     print("; ".join(f"{count} {status}" for status, count in sorted(count_statuses(outcomes).items())))
     print(f"look at {out / 'index.html'}; next: la-outcomes train {out} --out MODEL")
     raise_if_any_failed(outcomes, what="pairs")

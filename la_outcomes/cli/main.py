@@ -1,11 +1,9 @@
 """The command ``la-outcomes``: a table of verbs, each imported with its own code only when it runs."""
 
-from __future__ import annotations
-
 import importlib
 import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
@@ -41,6 +39,33 @@ VERBS = {
 }
 
 
+def _switch_to_json(on: bool) -> None:
+    if on:
+        from la_outcomes.execution.progress import log_as_json
+
+        log_as_json()
+
+
+def _log_json_option() -> Any:
+    """The option that every verb has."""
+
+    def verb(
+        log_json: Annotated[
+            bool,
+            typer.Option(
+                "--log-json", is_eager=True, callback=_switch_to_json,
+                help="progress, errors and the end as JSON lines on standard error",
+            ),
+        ] = False,
+    ) -> None: ...  # fmt: skip
+
+    single = typer.Typer(add_completion=False)
+    single.command()(verb)
+    option = get_command(single).params[0]
+    option.expose_value = False
+    return option
+
+
 class VerbGroup(TyperGroup):
     """Commands found by name, so that ``--help`` needs none of their imports."""
 
@@ -60,6 +85,8 @@ class VerbGroup(TyperGroup):
             single.command(name=cmd_name)(module.command)
             command = get_command(single)
         command.name = cmd_name
+        for verb in getattr(command, "commands", {"": command}).values():
+            verb.params.append(_log_json_option())
         return command
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
@@ -114,6 +141,11 @@ def _damage(error: Exception) -> LaOutcomesError | None:
 
 
 def _tell(error: LaOutcomesError) -> int:
+    progress = sys.modules.get("la_outcomes.execution.progress")
+    if progress is not None and progress.writes_json():
+        facts = {"what": error.what, "where": error.where, "hint": error.hint}
+        progress.log_event("error", **facts, exit_code=error.exit_code)
+        return error.exit_code
     print(f"error: {error.what}", file=sys.stderr)
     for name, value in (("where", error.where), ("hint", error.hint)):
         if value:

@@ -7,12 +7,24 @@ from typing import Annotated
 
 import typer
 
+from la_outcomes.cli.engine_options import (
+    ClusterOption,
+    DryRunOption,
+    JobsOption,
+    RecordsOption,
+    dry_run,
+    where_to_run,
+)
+
 
 def command(
     scans: Annotated[Path, typer.Argument(help="SCANS.csv (its CT rows) or one NIfTI file")],
     model: Annotated[Path, typer.Option(help="folder of the bundle")],
     out: Annotated[Path, typer.Option(help="folder for masks, overlays and shards")],
-    jobs: Annotated[int, typer.Option(min=1, help="processes")] = 1,
+    jobs: JobsOption = 1,
+    cluster: ClusterOption = None,
+    dry: DryRunOption = False,
+    registry: RecordsOption = None,
     device: Annotated[str, typer.Option(help="auto, cuda or cpu")] = "auto",
     engine: Annotated[
         str, typer.Option(help="onnxruntime, or one that model verify has proven for this bundle")
@@ -26,7 +38,9 @@ def command(
     from la_outcomes.execution import count_statuses, raise_if_any_failed
     from la_outcomes.segmentation.inference import segment_scans
 
-    outcomes = segment_scans(scans, model, out, jobs=jobs, device=device, engine=engine)
+    with dry_run(dry, jobs, out, table="la_measurements", registry=registry):
+        place = where_to_run(jobs, cluster)
+        outcomes = segment_scans(scans, model, out, jobs=place, device=device, engine=engine)
     print("; ".join(f"{count} {status}" for status, count in sorted(count_statuses(outcomes).items())))
     for outcome in outcomes:
         if outcome.status == "not_measured":

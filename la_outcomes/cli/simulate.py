@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from la_outcomes.cli.engine_options import ClusterOption, DryRunOption, JobsOption, dry_run, where_to_run
 from la_outcomes.errors import InputError, UsageError
 
 if TYPE_CHECKING:
@@ -46,7 +47,9 @@ def command(
         Path | None,
         typer.Option(exists=True, dir_okay=False, help="YAML of changes to parameters.yaml"),
     ] = None,
-    jobs: Annotated[int, typer.Option(min=1, help="processes")] = 1,
+    jobs: JobsOption = 1,
+    cluster: ClusterOption = None,
+    dry: DryRunOption = False,
 ) -> None:
     """Simulate patients with known truth, with or without images.
 
@@ -64,10 +67,11 @@ def command(
         paths = simulate_without_images(out, patients, seed, asked)
         print(f"{patients} simulated patients without images: {len(paths)} bulk shards in {out / 'shards'}")
         return
-    outcomes = simulate_cohort(
-        out, patients, seed, anatomies=anatomies, infarcts=infarcts, preset=preset, jobs=jobs,
-        parameters=asked, outputs=Outputs(layout, dicom),
-    )  # fmt: skip
+    with dry_run(dry, jobs, out):
+        outcomes = simulate_cohort(
+            out, patients, seed, anatomies=anatomies, infarcts=infarcts, preset=preset,
+            jobs=where_to_run(jobs, cluster), parameters=asked, outputs=Outputs(layout, dicom),
+        )  # fmt: skip
     counts = Counter(outcome.status for outcome in outcomes)
     print(
         f"{len(outcomes)} simulated patients: " + ", ".join(f"{n} {status}" for status, n in counts.items())

@@ -16,7 +16,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from la_outcomes.errors import InputError, UsageError
-from la_outcomes.execution import Outcome, map_cases
+from la_outcomes.execution import Jobs, Outcome, map_cases, start_work
 from la_outcomes.imaging.geometry import Image
 from la_outcomes.imaging.nifti import read_mask
 from la_outcomes.provenance import Run
@@ -66,7 +66,7 @@ class EvaluationJob:
 
 
 def evaluate(
-    predictions: Path, references: Path, out_dir: Path, *, reference: str, name: str, jobs: int = 1
+    predictions: Path, references: Path, out_dir: Path, *, reference: str, name: str, jobs: Jobs = 1
 ) -> list[Outcome]:
     """Score every measured scan under ``predictions`` that has a reference mask.
 
@@ -123,6 +123,7 @@ def score_case(case: Prediction, job: EvaluationJob) -> tuple[str, str | None]:
     key = _key(case, job)
     if is_done(job.out_dir, SHARD_KIND, key):
         return "already_done", None
+    start_work()
     predicted = read_mask(case.mask_path)
     reference = read_mask(case.reference_path, like=predicted)
     found = score_masks(predicted.data > 0, binary(reference, case.reference_path), predicted.affine)

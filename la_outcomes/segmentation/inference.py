@@ -17,7 +17,17 @@ import numpy as np
 import numpy.typing as npt
 
 from la_outcomes.errors import InputError, LaOutcomesError, ResourceError
-from la_outcomes.execution import Outcome, Stages, Verdict, describe_bug, map_stages
+from la_outcomes.execution import (
+    Cluster,
+    Jobs,
+    Outcome,
+    Stages,
+    Verdict,
+    describe_bug,
+    is_dry_run,
+    map_cases,
+    start_work,
+)
 from la_outcomes.imaging.geometry import Image, volume_ml
 from la_outcomes.imaging.input_checks import check_head_ct
 from la_outcomes.imaging.nifti import read_image, write_image
@@ -80,7 +90,7 @@ def segment_scans(
     bundle_path: str | Path,
     out_dir: str | Path,
     *,
-    jobs: int = 1,
+    jobs: Jobs = 1,
     device: str = "auto",
     engine: str = DEFAULT_ENGINE,
 ) -> list[Outcome]:
@@ -95,13 +105,16 @@ def segment_scans(
     bundle = load_bundle(bundle_path, device=device, engine=engine)
     if LA not in bundle.outputs.names:
         raise InputError(f"the model gives {', '.join(bundle.outputs.names)}, not {LA}", where=bundle_path)
-    bundle.compute  # noqa: B018 - a device or engine that is not there is told before any scan is read
+    if not isinstance(jobs, Cluster):
+        bundle.compute  # noqa: B018 - a device or engine that is not there is told before any scan is read
     cases = _cases(Path(scans))
     _claim(Path(out_dir), bundle)
     job = SegmentJob.of(bundle, Path(out_dir))
     _CPU.lap()
     stages = Stages(partial(read_scan, job=job), partial(measure_scan, job=job), partial(write_scan, job=job))
-    return map_stages(stages, cases, jobs=jobs, label="segment")
+    return map_cases(
+        stages, cases, jobs=jobs, label="segment", resources={"GPU": 1} if bundle.device == "cuda" else None
+    )
 
 
 @dataclass(frozen=True)
@@ -153,6 +166,7 @@ def read_scan(case: ScanCase, job: SegmentJob) -> Scan:
     key = case_key({"ct": sha256, "scan": scan}, job.model_sha256, job.parameters_sha256)
     if is_done(job.out_dir, SHARD_KIND, key):
         return Scan(case, key, sha256, status="already_done")
+    start_work()
     try:
         return Scan(case, key, sha256, read_image(case.path))
     except InputError as error:
@@ -272,7 +286,8 @@ def _claim(out_dir: Path, bundle: Bundle) -> None:
         raise InputError(
             "the folder holds masks of another model", where=out_dir, hint="choose another --out"
         )
-    write_text_atomic(file, bundle.model_sha256)
+    if not is_dry_run():
+        write_text_atomic(file, bundle.model_sha256)
 
 
 def _parameters(bundle: Bundle) -> dict[str, Any]:

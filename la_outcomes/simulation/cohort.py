@@ -11,7 +11,7 @@ import pandas as pd
 
 from la_outcomes.dictionary import load_dictionary
 from la_outcomes.errors import InputError
-from la_outcomes.execution import Outcome, map_cases, raise_if_any_failed
+from la_outcomes.execution import Jobs, Outcome, map_cases, raise_if_any_failed
 from la_outcomes.provenance import Run
 from la_outcomes.shards import Rows, read_shard, shard_path
 from la_outcomes.simulation.anatomy import list_anatomies
@@ -45,7 +45,7 @@ def simulate_cohort(
     anatomies: str | Path | None = None,
     infarcts: str | Path | None = None,
     preset: str = "routine",
-    jobs: int = 1,
+    jobs: Jobs = 1,
     parameters: Parameters | None = None,
     outputs: Outputs | None = None,
 ) -> list[Outcome]:

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from la_outcomes.execution import start_work
 from la_outcomes.provenance import Run
 from la_outcomes.shards import Rows, atomic_path, case_key, is_done, sha256_file, sha256_json, write_shard
 from la_outcomes.simulation.anatomy import load_anatomy
@@ -87,6 +88,7 @@ def simulate_patient(case: PatientCase) -> tuple[str, str | None]:
 
     if is_done(case.out_dir, KIND, case.key):
         return "already_done", None
+    start_work()
     image = case.parameters["image"]
     anatomy = load_anatomy(case.anatomy, case.anatomies)
     drawn = draw_patient(anatomy, _with_mask(case), case.seed, image)

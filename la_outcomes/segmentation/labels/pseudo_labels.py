@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from la_outcomes.errors import InputError, ResourceError, UsageError
-from la_outcomes.execution import Outcome, Verdict, map_cases
+from la_outcomes.execution import Jobs, Outcome, Verdict, map_cases, start_work
 from la_outcomes.imaging.geometry import Image, volume_ml
 from la_outcomes.imaging.nifti import read_image, read_mask
 from la_outcomes.provenance import Run
@@ -52,7 +52,7 @@ def label_pairs(
     *,
     source: WmhSource | None = None,
     infarcts: str = "auto",
-    jobs: int = 1,
+    jobs: Jobs = 1,
 ) -> list[Outcome]:
     """Make the pseudo-label of each pair of PAIRS.csv; returns one outcome a pair.
 
@@ -95,6 +95,7 @@ def label_case(case: PairCase, job: LabelJob) -> Verdict:
         ) from error
     if is_done(job.out_dir, SHARD_KIND, key):
         return "already_done", None
+    start_work()
     started = time.process_time()
     try:
         made = make_label(case, job)

@@ -1,4 +1,6 @@
+import json
 import os
+import re
 import signal
 import threading
 from dataclasses import dataclass
@@ -8,7 +10,9 @@ import pytest
 
 from la_outcomes import execution
 from la_outcomes.errors import InputError, PartlyDoneError, ResourceError
-from la_outcomes.execution import Stages, map_stages
+from la_outcomes.execution import DryRunEnd, Stages, map_cases, start_work
+from la_outcomes.execution.dry_run import only_say
+from la_outcomes.execution.progress import log_as_json
 
 
 @dataclass(frozen=True)
@@ -51,7 +55,7 @@ def test_one_bad_case_never_stops_the_others(jobs):
 def test_the_text_of_an_unexpected_error_is_not_repeated():
     (outcome,) = execution.map_cases(work, [Case("bug")])
     assert "Patient" not in outcome.reason
-    assert outcome.reason.startswith("unexpected ValueError at test_execution.py:")
+    assert outcome.reason.startswith("unexpected ValueError at test_cases.py:")
 
 
 def test_a_killed_worker_costs_a_retry_not_the_run(tmp_path):
@@ -101,7 +105,7 @@ STAGES = Stages(_read, _double, _told)
 
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_stages_give_each_case_its_own_verdict_in_order(jobs: int) -> None:
-    outcomes = map_stages(STAGES, list(range(7)), jobs=jobs, case_id=str)
+    outcomes = map_cases(STAGES, list(range(7)), jobs=jobs, case_id=str)
     assert [outcome.case_id for outcome in outcomes] == [str(n) for n in range(7)]
     verdicts = {outcome.case_id: (outcome.status, outcome.reason) for outcome in outcomes}
     assert verdicts["6"] == ("done", "12")
@@ -129,9 +133,62 @@ def test_the_next_case_is_read_and_the_last_written_while_one_is_computed() -> N
             writing.set()
         return "done", None
 
-    outcomes = map_stages(Stages(read, compute, write), [0, 1, 2])
+    outcomes = map_cases(Stages(read, compute, write), [0, 1, 2])
     assert [outcome.status for outcome in outcomes] == ["done"] * 3
 
 
 def test_no_cases_are_no_outcomes() -> None:
-    assert map_stages(STAGES, []) == []
+    assert map_cases(STAGES, []) == []
+
+
+def _looked_at(case: Case) -> tuple[str, str | None]:
+    if case.case_id == "known":
+        return "already_done", None
+    start_work()
+    (Path(case.folder) / case.case_id).touch()
+    return "done", None
+
+
+def test_a_dry_run_says_what_would_be_done_and_does_nothing(tmp_path: Path) -> None:
+    cases = [Case("known"), Case("bad"), Case("a", str(tmp_path)), Case("b", str(tmp_path))]
+    only_say()
+    try:
+        with pytest.raises(DryRunEnd) as end:
+            map_cases(_looked_at, cases, jobs=2)
+    finally:
+        only_say(False)
+    assert end.value.to_do == 3
+    assert not list(tmp_path.iterdir())
+    map_cases(_looked_at, cases[2:])
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_progress_as_json_is_one_object_a_line(capsys: pytest.CaptureFixture[str]) -> None:
+    log_as_json()
+    try:
+        map_cases(work, [Case("a"), Case("bad")], label="scans")
+    finally:
+        log_as_json(False)
+    lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    assert [line["event"] for line in lines] == ["start", "case", "case", "end"]
+    assert (lines[2]["case_id"], lines[2]["status"], lines[2]["done"]) == ("bad", "failed_input", 2)
+    assert lines[3]["statuses"] == {"done": 1, "failed_input": 1}
+
+
+def test_lines_outside_a_terminal_tell_rate_and_time_left(capsys: pytest.CaptureFixture[str]) -> None:
+    map_cases(work, [Case(str(number)) for number in range(10)], label="scans")
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 5
+    assert re.fullmatch(r"scans: 2/10, 0 s, .*/min, 0 s left", lines[0])
+
+
+def _interrupted(case: Case) -> tuple[str, str | None]:
+    if case.case_id == "stop":
+        raise KeyboardInterrupt
+    return "done", None
+
+
+def test_stopped_by_the_user_it_says_how_far_it_came(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        map_cases(_interrupted, [Case("a"), Case("stop"), Case("b")], label="scans")
+    assert "scans: 1 of 3 ended before the stop" in capsys.readouterr().err
