@@ -6,8 +6,10 @@ has one thread and so holds one case at a time.
 
 from __future__ import annotations
 
+import math
 import os
 import sys
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -22,6 +24,7 @@ T = TypeVar("T")
 
 CASES_AHEAD = 2
 SECONDS_FOR_A_WORKER = 60
+SECONDS_BETWEEN_COUNTS = 1.0
 SLURM_DEFAULTS = {"cores": 1, "processes": 1, "memory": "4GB", "walltime": "24:00:00"}
 
 
@@ -62,6 +65,7 @@ class _Flight:
         self._waiting = list(range(len(cases)))[::-1]
         self._running: dict[Any, int] = {}
         self._losses: Counter[int] = Counter()
+        self._workers, self._asked = 0, -math.inf
 
     def outcomes(self) -> Iterator[tuple[int, Outcome]]:
         from distributed import CancelledError, as_completed
@@ -93,7 +97,10 @@ class _Flight:
             ended.add(future)
 
     def _room(self) -> int:
-        return CASES_AHEAD * max(len(self._client.scheduler_info(n_workers=-1)["workers"]), 1)
+        now = time.monotonic()
+        if now - self._asked > SECONDS_BETWEEN_COUNTS:
+            self._workers, self._asked = len(self._client.scheduler_info(n_workers=-1)["workers"]), now
+        return CASES_AHEAD * max(self._workers, 1)
 
     def _outcome(self, future: Any) -> tuple[int, Outcome] | None:
         """Outcome of an ended future; None where its worker was lost and the case goes out again."""
