@@ -16,6 +16,7 @@ from la_outcomes.cli.engine_options import (
     where_to_run,
 )
 
+
 def command(
     pairs: Annotated[Path, typer.Argument(help="PAIRS.csv: one CT and FLAIR of a patient a row")],
     out: Annotated[Path, typer.Option(help="folder for labels, pictures and shards")],
