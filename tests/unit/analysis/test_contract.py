@@ -319,6 +319,7 @@ TYPES = {
 }
 
 
+@pytest.mark.filterwarnings("ignore::la_outcomes.analysis.quantile.NonuniqueSolutionWarning")
 @pytest.mark.parametrize("kind", TYPES)
 @pytest.mark.parametrize(
     "work",
