@@ -55,8 +55,15 @@ def restricted_cubic_spline(x: ArrayLike, knots: int | Sequence[float] = 4) -> S
     values = to_floats(x, name)
     if np.isnan(values).any():
         raise StatisticsError(f"{name} has missing values", where=name, hint="drop or impute them first")
-    places = default_knots(values, knots, name=name) if isinstance(knots, int) else np.asarray(knots, float)
+    places = knot_places(values, knots, name)
     return SplineBasis(spline_basis(values, places), places)
+
+
+def knot_places(x: FloatArray, knots: int | Sequence[float], name: str) -> FloatArray:
+    """Return stated positions as they are, or `default_knots` where ``knots`` is their number."""
+    if np.ndim(knots) == 0:
+        return default_knots(x, int(np.asarray(knots)), name=name)
+    return np.asarray(knots, dtype=float)
 
 
 def default_knots(x: FloatArray, n_knots: int, *, name: str = "x") -> FloatArray:

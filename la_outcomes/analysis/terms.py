@@ -17,7 +17,7 @@ import pandas as pd
 
 from la_outcomes.analysis.codings import Categories, Coding, Interaction, Numeric, Spline, column, numbers
 from la_outcomes.analysis.results import FloatArray
-from la_outcomes.analysis.splines import default_knots
+from la_outcomes.analysis.splines import knot_places
 from la_outcomes.errors import StatisticsError
 
 
@@ -134,10 +134,7 @@ def _learn(frame: pd.DataFrame, term: Term, declared: dict[str, Term]) -> Coding
     if isinstance(term, CategoricalTerm):
         return Categories(term.name, _levels(column(frame, term.name), term))
     if isinstance(term, SplineTerm):
-        knots = term.knots
-        if isinstance(knots, int):
-            knots = tuple(default_knots(numbers(frame, term.name), knots, name=term.name))
-        return Spline(term.name, tuple(knots))
+        return Spline(term.name, tuple(knot_places(numbers(frame, term.name), term.knots, term.name)))
     if ":" in term and term not in frame.columns:
         parts = term.split(":")
         codings = tuple(_learn(frame, declared.get(part, part), declared) for part in parts)

@@ -131,6 +131,12 @@ class TestSpline:
         # At x = 4 with knots 1, 2, 3: [27 - 8 (3 - 1)/(3 - 2) + 1 (2 - 1)/(3 - 2)] / (3 - 1)^2 = 12 / 4.
         assert restricted_cubic_spline([4.0, 0.0], [1, 2, 3]).basis.tolist() == [[4.0, 3.0], [0.0, 0.0]]
 
+    def test_number_of_knots_may_be_any_integer(self):
+        x = np.arange(50.0)
+        assert np.array_equal(
+            restricted_cubic_spline(x, np.int64(4)).knots, restricted_cubic_spline(x, 4).knots
+        )
+
     def test_is_linear_beyond_the_outer_knots(self):
         spline = restricted_cubic_spline(np.array([10.0, 11.0, 12.0, 13.0]), [1, 4, 6, 9])
         assert np.diff(spline.basis, n=2, axis=0) == pytest.approx(np.zeros((2, 3)), abs=1e-9)
