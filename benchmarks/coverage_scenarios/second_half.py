@@ -18,7 +18,7 @@ from la_outcomes.analysis.survival import (
     kaplan_meier,
     restricted_mean,
 )
-from la_outcomes.analysis.test_retest import repeatability
+from la_outcomes.analysis.test_retest import repeated_scans
 
 N, EFFECT, SHARE = 867, 0.4, 0.3
 RATE, HORIZON = 1 / 600, 365.0
@@ -121,7 +121,7 @@ def repeats(rng: np.random.Generator) -> Iterator:
     """Forty patients scanned twice: within-SD 0.5, ICC 0.8."""
     patient = np.repeat(np.arange(40), 2)
     values = rng.normal(size=40)[patient] + 0.5 * rng.normal(size=80)
-    fit = repeatability(pd.DataFrame({"patient": patient, "value": values}), "patient", "value")
+    fit = repeated_scans(pd.DataFrame({"patient": patient, "value": values}), "patient", "value")
     yield "within-SD", 0.5, fit.within_sd, fit.within_sd_low, fit.within_sd_high
     yield "ICC", 0.8, fit.icc, fit.icc_low, fit.icc_high
 

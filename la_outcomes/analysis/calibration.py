@@ -14,7 +14,15 @@ from la_outcomes.analysis.cutoff import wilson_interval
 from la_outcomes.analysis.logistic import fit_logistic
 from la_outcomes.analysis.ordinal_newton import fit_cumulative
 from la_outcomes.analysis.reclassification import require_binary, require_risk
-from la_outcomes.analysis.results import FloatArray, Missing, Result, complete, normal_quantile, require_rows
+from la_outcomes.analysis.results import (
+    FloatArray,
+    Missing,
+    Result,
+    columns_of,
+    complete,
+    normal_quantile,
+    require_rows,
+)
 from la_outcomes.analysis.splines import default_knots, spline_basis
 from la_outcomes.errors import StatisticsError
 
@@ -53,7 +61,13 @@ class Calibration(Result):
 
 
 def calibration(
-    outcome: ArrayLike, risk: ArrayLike, *, groups: int = 10, level: float = 0.95, missing: Missing = "raise"
+    y: ArrayLike,
+    risk: ArrayLike,
+    *,
+    frame: pd.DataFrame | None = None,
+    groups: int = 10,
+    level: float = 0.95,
+    missing: Missing = "raise",
 ) -> Calibration:
     """Compare predicted risks with outcomes on patients that did not fit the model.
 
@@ -68,8 +82,9 @@ def calibration(
         Risks of exactly 0 or 1 (their logit is infinite), outcomes other than 0 and 1, constant risks, fewer
         patients than groups.
     """
+    y, risk = columns_of(frame, y, risk)
     z = normal_quantile(level)
-    (happened, predicted), n_missing = complete({"outcome": outcome, "risk": risk}, missing)
+    (happened, predicted), n_missing = complete({"outcome": y, "risk": risk}, missing)
     require_binary(happened, "outcome")
     require_risk(predicted, "risk")
     require_rows(len(predicted), max(2 * groups, 20), "risk")
@@ -162,10 +177,11 @@ class NetBenefit(Result):
 
 
 def net_benefit(
-    outcome: ArrayLike,
+    y: ArrayLike,
     risks: dict[str, ArrayLike],
     thresholds: Sequence[float] = tuple(np.arange(1, 100) / 100),
     *,
+    frame: pd.DataFrame | None = None,
     missing: Missing = "raise",
 ) -> NetBenefit:
     """Net benefit of treating those whose risk is at or above a threshold.
@@ -184,7 +200,9 @@ def net_benefit(
         raise StatisticsError("thresholds must lie between 0 and 1", where="thresholds")
     if {"treat all", "treat none"} & set(risks) or not risks:
         raise StatisticsError("name each set of risks, and not as a strategy", where="risks")
-    columns, n_missing = complete({"outcome": outcome, **risks}, missing)
+    outcome, *values = columns_of(frame, y, *risks.values())
+    named = dict(zip(risks, values, strict=True))
+    columns, n_missing = complete({"outcome": outcome, **named}, missing)
     happened = columns[0]
     require_binary(happened, "outcome")
     tables = [_benefit("treat all", happened, np.ones(len(happened)), limits)]

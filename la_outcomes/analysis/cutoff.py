@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 from la_outcomes.analysis.results import (
     Missing,
     Result,
+    columns_of,
     complete,
     normal_quantile,
     require_choice,
@@ -52,10 +53,11 @@ class CutOffPerformance(Result):
 
 
 def choose_cutoff(
-    outcome: ArrayLike,
+    y: ArrayLike,
     score: ArrayLike,
     rule: str = "youden",
     *,
+    frame: pd.DataFrame | None = None,
     minimum: float = 0.9,
     missing: Missing = "raise",
 ) -> CutOff:
@@ -71,9 +73,10 @@ def choose_cutoff(
     StatisticsError
         As `auc`; an unknown rule.
     """
+    y, score = columns_of(frame, y, score)
     require_choice(rule, ("youden", "sensitivity", "specificity"), "rule")
-    names = variable_name(outcome, "outcome"), variable_name(score, "score")
-    (happened, scores), n_missing = complete({names[0]: outcome, names[1]: score}, missing)
+    names = variable_name(y, "outcome"), variable_name(score, "score")
+    (happened, scores), n_missing = complete({names[0]: y, names[1]: score}, missing)
     positive, negative = outcome_groups(happened, scores, names[0])
     values = np.unique(scores)
     require_rows(len(values), 2, names[1])
@@ -99,10 +102,11 @@ def choose_cutoff(
 
 
 def apply_cutoff(
-    outcome: ArrayLike,
+    y: ArrayLike,
     score: ArrayLike,
     cutoff: float,
     *,
+    frame: pd.DataFrame | None = None,
     level: float = 0.95,
     missing: Missing = "raise",
 ) -> CutOffPerformance:
@@ -116,9 +120,10 @@ def apply_cutoff(
     StatisticsError
         As `auc`; nobody at or above, or nobody below, the cut-off.
     """
+    y, score = columns_of(frame, y, score)
     z = normal_quantile(level)
-    names = variable_name(outcome, "outcome"), variable_name(score, "score")
-    (happened, scores), n_missing = complete({names[0]: outcome, names[1]: score}, missing)
+    names = variable_name(y, "outcome"), variable_name(score, "score")
+    (happened, scores), n_missing = complete({names[0]: y, names[1]: score}, missing)
     outcome_groups(happened, scores, names[0])
     called, ill = scores >= cutoff, happened == 1
     if called.all() or not called.any():

@@ -159,12 +159,17 @@ def fit_exposure_model(
 @dataclass(frozen=True)
 class _Moments:
     """Of the measurements above 0, on the truth's scale and given the terms: ``mean`` coefficients, ``total``
-    variance, ``noise`` variance, and the sampling variance ``doubt`` of total - noise."""
+    variance, ``noise`` variance, and the sampling variances of both."""
 
     mean: FloatArray
     total: float
     noise: float
-    doubt: float
+    var_total: float
+    var_noise: float
+
+    @property
+    def doubt(self) -> float:
+        return self.var_total + self.var_noise
 
     @property
     def signal(self) -> float:
@@ -184,18 +189,20 @@ def _moments(cohort: Side, error: ErrorModel) -> _Moments:
     noise = (
         float(np.mean(np.exp(2 * (error.log_sd[0] + cohort.spread @ error.log_sd[1:])))) / error.mean[1] ** 2
     )
-    return _Moments(mean, total, noise, 2 * total**2 / df + 2 * noise**2 / error.df)
+    return _Moments(mean, total, noise, 2 * total**2 / df, 2 * noise**2 / error.df)
 
 
 def with_less_noise(error: ErrorModel, cohort: Side) -> ErrorModel:
     """Take the small-sample bias out of a correction.
 
-    An effect is divided by the truth's variance D, the measurement's less the error's, and E(1/D^) is about
-    (1 + var(D^)/D^2)/D: with few pairs and much error every correction is too large. The error's variance is
-    lowered so that D becomes D + var(D^)/D.
+    An effect is C/D, the covariance of measurement and outcome over the truth's variance, which is the
+    measurement's T less the error's E. To second order E(C^/D^) is (1 + g/D) C/D with g = (var(E^) + var(T^)
+    E/T)/D, so that with few pairs and much error every correction is too large. The error's variance is
+    lowered by g, so that D becomes D + g.
     """
     moments = _moments(cohort, error)
-    gain = moments.doubt / moments.signal
+    spread = moments.var_noise + moments.var_total * min(moments.noise / moments.total, 1.0)
+    gain = spread / moments.signal
     kept = max(1 - gain / moments.noise, _LEAST_NOISE)
     log_sd = error.log_sd.copy()
     log_sd[0] += np.log(kept) / 2
@@ -208,10 +215,10 @@ def require_signal(cohort: Side, error: ErrorModel) -> None:
     Raises
     ------
     StatisticsError
-        The variance left for the truth is below two of its standard errors.
+        The variance left for the truth is below one of its standard errors.
     """
     moments = _moments(cohort, error)
-    if moments.total - moments.noise < 2 * np.sqrt(moments.doubt):
+    if moments.total - moments.noise < np.sqrt(moments.doubt):
         raise StatisticsError(
             "the error in the pairs is about as large as all variation of the measurement in the cohort",
             where="pairs",

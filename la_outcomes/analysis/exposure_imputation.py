@@ -169,9 +169,8 @@ def _draw_truth(
     weights = replace(posterior, log_density=posterior.log_density + added).weights()
     below = np.cumsum(weights, axis=1)
     pick = (rng.random(len(below))[:, None] > below).sum(axis=1).clip(max=below.shape[1] - 1)
-    rows = np.arange(len(below))
-    width = posterior.nodes[:, 1] - posterior.nodes[:, 0]
-    return posterior.nodes[rows, pick] + (rng.random(len(below)) - 0.5) * width
+    # nodes alone: they have the density's mean and variance; spreading them out would add noise to every draw
+    return posterior.nodes[np.arange(len(below)), pick]
 
 
 def _draw_exposure(latent: FloatArray, terms: FloatArray, rng: np.random.Generator) -> ExposureModel:

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 from scipy import stats
 
 from la_outcomes.analysis.event_times import times_and_events
-from la_outcomes.analysis.results import FloatArray, Missing, Result
+from la_outcomes.analysis.results import FloatArray, Missing, Result, columns_of
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,12 @@ class CumulativeIncidence(Result):
 
 
 def cumulative_incidence(
-    days: ArrayLike, event: ArrayLike, *, level: float = 0.95, missing: Missing = "raise"
+    days: ArrayLike,
+    event: ArrayLike,
+    *,
+    frame: pd.DataFrame | None = None,
+    level: float = 0.95,
+    missing: Missing = "raise",
 ) -> CumulativeIncidence:
     """Aalen-Johansen estimate of the incidence of event 1 when event 2 (death) competes.
 
@@ -52,6 +57,7 @@ def cumulative_incidence(
     StatisticsError
         Negative times, or events other than 0, 1 and 2.
     """
+    days, event = columns_of(frame, days, event)
     (time, code), n_missing = times_and_events(days, event, missing, {0.0, 1.0, 2.0})
     counts = _counts_by_time(time, code)
     at_risk, events, competing = (counts[name].to_numpy(float) for name in ("at_risk", "events", "competing"))

@@ -12,7 +12,7 @@ from lifelines.utils import median_survival_times
 from numpy.typing import ArrayLike
 
 from la_outcomes.analysis.event_times import require_events, times_and_events
-from la_outcomes.analysis.results import Missing, Result, complete_rows
+from la_outcomes.analysis.results import Missing, Result, columns_of, complete_rows
 from la_outcomes.errors import StatisticsError
 
 
@@ -56,7 +56,12 @@ class SurvivalCurve(Result):
 
 
 def kaplan_meier(
-    days: ArrayLike, event: ArrayLike, *, level: float = 0.95, missing: Missing = "raise"
+    days: ArrayLike,
+    event: ArrayLike,
+    *,
+    frame: pd.DataFrame | None = None,
+    level: float = 0.95,
+    missing: Missing = "raise",
 ) -> SurvivalCurve:
     """Kaplan-Meier estimate of survival (R ``survival::survfit``).
 
@@ -65,6 +70,7 @@ def kaplan_meier(
     StatisticsError
         Negative times, events other than 0 and 1, or no patient.
     """
+    days, event = columns_of(frame, days, event)
     (time, happened), n_missing = times_and_events(days, event, missing, {0.0, 1.0})
     fitter = KaplanMeierFitter(alpha=1 - level).fit(time, happened)
     interval = fitter.confidence_interval_
@@ -101,7 +107,14 @@ class LogRank(Result):
     n_events: int
 
 
-def log_rank(days: ArrayLike, event: ArrayLike, group: ArrayLike, *, missing: Missing = "raise") -> LogRank:
+def log_rank(
+    days: ArrayLike,
+    event: ArrayLike,
+    group: ArrayLike,
+    *,
+    frame: pd.DataFrame | None = None,
+    missing: Missing = "raise",
+) -> LogRank:
     """Test of no difference between the groups' survival (R ``survival::survdiff``).
 
     Raises
@@ -109,6 +122,7 @@ def log_rank(days: ArrayLike, event: ArrayLike, group: ArrayLike, *, missing: Mi
     StatisticsError
         One group only, or no event.
     """
+    days, event, group = columns_of(frame, days, event, group)
     frame = pd.DataFrame({"days": np.asarray(days), "event": np.asarray(event), "group": np.asarray(group)})
     kept, _ = complete_rows(frame, ["days", "event", "group"], missing)
     (time, happened), _ = times_and_events(kept["days"], kept["event"], "raise", {0.0, 1.0})

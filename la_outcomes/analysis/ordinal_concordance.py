@@ -5,10 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 from numpy.typing import ArrayLike
 from scipy import stats
 
-from la_outcomes.analysis.results import FloatArray, Missing, Result, complete, normal_quantile, require_rows
+from la_outcomes.analysis.results import (
+    FloatArray,
+    Missing,
+    Result,
+    columns_of,
+    complete,
+    normal_quantile,
+    require_rows,
+)
 from la_outcomes.errors import StatisticsError
 
 
@@ -42,7 +51,12 @@ class ConcordanceDifference(Result):
 
 
 def concordance(
-    outcome: ArrayLike, score: ArrayLike, *, level: float = 0.95, missing: Missing = "raise"
+    y: ArrayLike,
+    score: ArrayLike,
+    *,
+    frame: pd.DataFrame | None = None,
+    level: float = 0.95,
+    missing: Missing = "raise",
 ) -> Concordance:
     """Share of pairs with different outcomes whose worse outcome has the higher score; ties count half.
 
@@ -51,15 +65,16 @@ def concordance(
 
     Parameters
     ----------
-    outcome : numbers in their order, such as the modified Rankin score; two levels give the ROC area.
+    y : numbers in their order, such as the modified Rankin score; two levels give the ROC area.
 
     Raises
     ------
     StatisticsError
         One outcome only, missing values, or fewer than 3 patients.
     """
+    y, score = columns_of(frame, y, score)
     z = normal_quantile(level)
-    (levels, values), n_missing = complete({"outcome": outcome, "score": score}, missing)
+    (levels, values), n_missing = complete({"outcome": y, "score": score}, missing)
     c_index, parts, pairs = _concordance(levels, values)
     error = float(np.sqrt(parts @ parts))
     return Concordance(
@@ -74,7 +89,13 @@ def concordance(
 
 
 def compare_concordance(
-    outcome: ArrayLike, a: ArrayLike, b: ArrayLike, *, level: float = 0.95, missing: Missing = "raise"
+    y: ArrayLike,
+    a: ArrayLike,
+    b: ArrayLike,
+    *,
+    frame: pd.DataFrame | None = None,
+    level: float = 0.95,
+    missing: Missing = "raise",
 ) -> ConcordanceDifference:
     """Difference of two scores' C in the same patients (R ``survival::concordance`` of two fits: ``vcov``).
 
@@ -86,8 +107,9 @@ def compare_concordance(
     StatisticsError
         As `concordance`, or scores that order the patients alike.
     """
+    y, a, b = columns_of(frame, y, a, b)
     z_level = normal_quantile(level)
-    (levels, first, second), n_missing = complete({"outcome": outcome, "a": a, "b": b}, missing)
+    (levels, first, second), n_missing = complete({"outcome": y, "a": a, "b": b}, missing)
     c_a, parts_a, _ = _concordance(levels, first)
     c_b, parts_b, _ = _concordance(levels, second)
     error = float(np.sqrt(np.sum((parts_a - parts_b) ** 2)))

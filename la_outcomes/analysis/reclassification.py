@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 from scipy import stats
 
-from la_outcomes.analysis.results import FloatArray, Missing, Result, complete, normal_quantile
+from la_outcomes.analysis.results import FloatArray, Missing, Result, columns_of, complete, normal_quantile
 from la_outcomes.errors import StatisticsError
 
 
@@ -59,11 +59,12 @@ class Discrimination(Result):
 
 
 def nri(
-    outcome: ArrayLike,
+    y: ArrayLike,
     old: ArrayLike,
     new: ArrayLike,
     cutoffs: Sequence[float] | None = None,
     *,
+    frame: pd.DataFrame | None = None,
     level: float = 0.95,
     missing: Missing = "raise",
 ) -> NetReclassification:
@@ -83,8 +84,9 @@ def nri(
         Risks outside 0 to 1, outcomes other than 0 and 1, no event or no non-event, cut-offs that do not
         rise, a group that moved as one.
     """
+    y, old, new = columns_of(frame, y, old, new)
     z_level = normal_quantile(level)
-    happened, first, second, n_missing = _risks(outcome, old, new, missing)
+    happened, first, second, n_missing = _risks(y, old, new, missing)
     edges = _cutoffs(cutoffs)
     counts = pd.DataFrame(columns=["group", "old", "new", "n"])
     if cutoffs is not None:
@@ -149,7 +151,13 @@ def _counts(happened: FloatArray, first: FloatArray, second: FloatArray, k: int)
 
 
 def idi(
-    outcome: ArrayLike, old: ArrayLike, new: ArrayLike, *, level: float = 0.95, missing: Missing = "raise"
+    y: ArrayLike,
+    old: ArrayLike,
+    new: ArrayLike,
+    *,
+    frame: pd.DataFrame | None = None,
+    level: float = 0.95,
+    missing: Missing = "raise",
 ) -> Discrimination:
     """Integrated discrimination improvement: by how much the mean risk of events rises, less that of others.
 
@@ -161,8 +169,9 @@ def idi(
     StatisticsError
         As `nri`, or risks that do not differ.
     """
+    y, old, new = columns_of(frame, y, old, new)
     z_level = normal_quantile(level)
-    happened, first, second, n_missing = _risks(outcome, old, new, missing)
+    happened, first, second, n_missing = _risks(y, old, new, missing)
     gain = second - first
     parts = [gain[happened == code] for code in (1, 0)]
     error = float(np.sqrt(sum(part.var(ddof=1) / len(part) for part in parts)))

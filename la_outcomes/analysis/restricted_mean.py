@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 from numpy.typing import ArrayLike
 from scipy import stats
 
 from la_outcomes.analysis.event_times import times_and_events
-from la_outcomes.analysis.results import FloatArray, Missing, Result, normal_quantile
+from la_outcomes.analysis.results import FloatArray, Missing, Result, columns_of, normal_quantile
 from la_outcomes.errors import StatisticsError
 
 
@@ -42,7 +43,13 @@ class RestrictedMeanDifference(Result):
 
 
 def restricted_mean(
-    days: ArrayLike, event: ArrayLike, horizon: float, *, level: float = 0.95, missing: Missing = "raise"
+    days: ArrayLike,
+    event: ArrayLike,
+    horizon: float,
+    *,
+    frame: pd.DataFrame | None = None,
+    level: float = 0.95,
+    missing: Missing = "raise",
 ) -> RestrictedMean:
     """Area under the Kaplan-Meier curve from 0 to ``horizon``.
 
@@ -56,6 +63,7 @@ def restricted_mean(
     StatisticsError
         A horizon that is not positive, or beyond the last follow-up while some are still without the event.
     """
+    days, event = columns_of(frame, days, event)
     z = normal_quantile(level)
     (time, happened), n_missing = times_and_events(days, event, missing, {0.0, 1.0})
     if not (np.isfinite(horizon) and horizon > 0):

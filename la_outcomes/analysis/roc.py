@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 from numpy.typing import ArrayLike
 from scipy import stats
 
@@ -12,6 +13,7 @@ from la_outcomes.analysis.results import (
     FloatArray,
     Missing,
     Result,
+    columns_of,
     complete,
     normal_quantile,
     require_level,
@@ -34,12 +36,19 @@ class RocArea(Result):
     level: float
 
 
-def auc(outcome: ArrayLike, score: ArrayLike, *, level: float = 0.95, missing: Missing = "raise") -> RocArea:
+def auc(
+    y: ArrayLike,
+    score: ArrayLike,
+    *,
+    frame: pd.DataFrame | None = None,
+    level: float = 0.95,
+    missing: Missing = "raise",
+) -> RocArea:
     """Probability that a patient with the outcome has a higher score than one without; ties count half.
 
     Parameters
     ----------
-    outcome : 0 or 1 a patient; score : a number a patient, higher meaning more likely 1.
+    y : 0 or 1 a patient; score : a number a patient, higher meaning more likely 1.
 
     Raises
     ------
@@ -56,9 +65,10 @@ def auc(outcome: ArrayLike, score: ArrayLike, *, level: float = 0.95, missing: M
     DeLong ER, DeLong DM, Clarke-Pearson DL. Biometrics 1988;44:837-845. Sun X, Xu W. IEEE Signal Process
     Lett 2014;21:1389-1393 (placements from midranks).
     """
+    y, score = columns_of(frame, y, score)
     require_level(level)
-    names = variable_name(outcome, "outcome"), variable_name(score, "score")
-    (happened, scores), n_missing = complete({names[0]: outcome, names[1]: score}, missing)
+    names = variable_name(y, "outcome"), variable_name(score, "score")
+    (happened, scores), n_missing = complete({names[0]: y, names[1]: score}, missing)
     positive, negative = outcome_groups(happened, scores, names[0])
     above, below = _placements(positive, negative)
     area = float(above.mean())
@@ -100,7 +110,13 @@ class RocComparison(Result):
 
 
 def compare_auc(
-    outcome: ArrayLike, a: ArrayLike, b: ArrayLike, *, level: float = 0.95, missing: Missing = "raise"
+    y: ArrayLike,
+    a: ArrayLike,
+    b: ArrayLike,
+    *,
+    frame: pd.DataFrame | None = None,
+    level: float = 0.95,
+    missing: Missing = "raise",
 ) -> RocComparison:
     """Test whether score ``a`` tells the groups apart better than ``b`` in the same patients.
 
@@ -114,13 +130,14 @@ def compare_auc(
     StatisticsError
         As `auc`, or the scores order all pairs of patients alike (the difference has no variance).
     """
+    y, a, b = columns_of(frame, y, a, b)
     z_level = normal_quantile(level)
     names = [
-        variable_name(outcome, "outcome"),
+        variable_name(y, "outcome"),
         f"{variable_name(a, 'a')}, first score",
         f"{variable_name(b, 'b')}, second score",
     ]
-    columns, n_missing = complete(dict(zip(names, (outcome, a, b), strict=True)), missing)
+    columns, n_missing = complete(dict(zip(names, (y, a, b), strict=True)), missing)
     parts = [_placements(*outcome_groups(columns[0], score, names[0])) for score in columns[1:]]
     above, below = (np.array([part[side] for part in parts]) for side in (0, 1))
     cov = np.cov(above) / above.shape[1] + np.cov(below) / below.shape[1]

@@ -25,8 +25,8 @@ from la_outcomes.errors import StatisticsError
 
 
 @dataclass(frozen=True)
-class Repeatability(Result):
-    """How far repeats differ (see `repeatability`), on the scale of ``scale``.
+class RepeatedScans(Result):
+    """How far repeats differ (see `repeated_scans`), on the scale of ``scale``.
 
     Attributes
     ----------
@@ -71,7 +71,7 @@ class Repeatability(Result):
     level: float
 
 
-def repeatability(
+def repeated_scans(
     frame: pd.DataFrame,
     patient: str,
     measurement: str,
@@ -81,7 +81,7 @@ def repeatability(
     offset: float = 0.0,
     level: float = 0.95,
     missing: Missing = "raise",
-) -> Repeatability:
+) -> RepeatedScans:
     """Within-patient SD, repeatability coefficient, smallest detectable change and ICC from repeats.
 
     s_w^2 is the residual mean square of a one-way analysis of variance; repeatability = 1.96 sqrt(2) s_w
@@ -125,7 +125,7 @@ def repeatability(
     size = stats.kendalltau(groups.std(), groups.mean())
     icc = _icc(parts, level)
     bias = _bias(repeated, patient, order)
-    return Repeatability(
+    return RepeatedScans(
         within_sd=within,
         within_sd_low=limits[0],
         within_sd_high=limits[1],
