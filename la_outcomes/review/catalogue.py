@@ -30,7 +30,6 @@ from la_outcomes.shards import Rows, read_shard
 Row = dict[str, Any]
 _LOOK_AGAIN_SECONDS = 1.0
 _SCANS = "SELECT s.*, p.cohort, p.site, p.is_simulated FROM scans s JOIN patients p USING (patient_id)"
-_TEXTS = ("model", "flair_scan_id", "transform_path")
 _TIMES = ("reviewed_at", "undoes", "rated_at")
 _REVIEW_TABLES = ("qc_reviews", "fazekas_ratings")
 
@@ -101,7 +100,7 @@ class Catalogue:
         stamp = self._state()
         items = files("la_outcomes.review").joinpath("items.sql").read_text(encoding="utf-8")
         with open_read_only(self.registry) as connection:
-            found = connection.sql(items).df()
+            found = connection.sql(items).to_arrow_table()
             scans = connection.sql(_SCANS).to_arrow_table()
             said = {name: connection.sql(f"FROM {name}").to_arrow_table() for name in _REVIEW_TABLES}
         tables = {"item": _prepared(found), "scan": scans, **said}
@@ -153,9 +152,11 @@ def _typed(row: Row) -> Row:
     return {"pass_no": 1, "is_adjudicator": False} | row | times
 
 
-def _prepared(items: pd.DataFrame) -> pd.DataFrame:
-    for name in _TEXTS:
-        items[name] = items[name].astype(object).where(items[name].notna(), None)
-    for one in ALL_FIGURES:
-        items[one.column] = pd.to_numeric(items[one.column])
-    return add_concern(items)
+def _prepared(items: pa.Table) -> pa.Table:
+    """Items with their concern; as Arrow, since types guessed from a frame depend on a sample of rows."""
+    figures = {one.column: items[one.column].cast(pa.float64()).to_numpy() for one in ALL_FIGURES}
+    judged = add_concern(pd.DataFrame({**figures, "has_warning": items["has_warning"].to_numpy()}))
+    types = {"concern": pa.float64(), "worst": pa.string(), "out": pa.list_(pa.string())}
+    for name, kind in types.items():
+        items = items.append_column(name, pa.array(judged[name].tolist(), kind))
+    return items

@@ -74,7 +74,7 @@ def add_concern(items: pd.DataFrame) -> pd.DataFrame:
     ``items`` has a column a figure (NULL where it does not apply) and ``has_warning``.
     """
     badness = np.column_stack(
-        [one.badness(items[one.column].to_numpy(dtype=np.float64, na_value=np.nan)) for one in ALL_FIGURES]
+        [one.badness(items[one.column].to_numpy(dtype=np.float64)) for one in ALL_FIGURES]
     )
     filled = np.where(np.isnan(badness), -np.inf, badness)
     names = [one.column for one in ALL_FIGURES]

@@ -23,7 +23,8 @@ from la_outcomes.imaging.nifti import read_image, read_mask
 
 HEAD_HU = -300.0
 BELOW_VERTEX_MM = 150.0
-MARGIN_VOXELS = 4
+HOLDER_SHARE = 0.05
+MARGIN_VOXELS = 8
 CACHE_BYTES = 800_000_000
 FLAIR_TOP = 4095
 MASK_BITS = {"prediction": 1, "label": 2, "reference": 4}
@@ -108,9 +109,14 @@ def load_head(files: CaseFiles) -> Head:
 
 
 def head_box(ct: Image, masks: list[Array]) -> Box:
-    """The part to show: what is denser than air, from 150 mm below the top upwards, and all of the masks."""
+    """The part to show: the head from 150 mm below its top upwards, and all of the masks.
+
+    Rows and columns with less than a twentieth of the fullest one's tissue hold the head's holder or skin.
+    """
     dense = ct.data > HEAD_HU
-    rows = [np.flatnonzero(dense.any(axis=axes)) for axes in ((1, 2), (0, 2), (0, 1))]
+    profiles = [dense.sum(axis=axes) for axes in ((1, 2), (0, 2), (0, 1))]
+    shares = (HOLDER_SHARE, HOLDER_SHARE, 0.0)
+    rows = [np.flatnonzero(p > share * p.max()) for p, share in zip(profiles, shares, strict=True)]
     spans = [(int(r[0]), int(r[-1])) if len(r) else (0, n - 1) for r, n in zip(rows, ct.shape, strict=True)]
     slice_mm = ct.voxel_volume_ml * 1000 / float(np.prod(ct.spacing_mm[:2]))
     lowest, highest = spans[2]

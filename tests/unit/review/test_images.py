@@ -79,6 +79,14 @@ def test_no_slice_below_the_skull_base_unless_a_mask_lies_there() -> None:
     assert head_box(ct, [low])[2] == slice(12, 60)
 
 
+def test_the_holder_of_the_head_is_left_out() -> None:
+    data = np.full((200, 120, 20), -1000, np.int16)
+    data[60:140, 20:100, :] = 40
+    data[5, 50:54, :] = 300
+    ct = Image(data, np.diag([1.0, 1.0, 5.0, 1.0]))
+    assert head_box(ct, [])[:2] == (slice(52, 148), slice(12, 108))
+
+
 def test_the_first_slice_is_where_the_masks_are_largest(files: CaseFiles) -> None:
     head = load_head(files)
     areas = sum(mask.sum(axis=(0, 1)) for mask in head.masks.values())

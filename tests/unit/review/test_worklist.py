@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from review_study import desk_of, measurement
 
+from la_outcomes.registry.database import open_for_writing
 from la_outcomes.review.records import Reader
 from la_outcomes.review.worklist import KINDS, PAGE_SIZE, Query, WorkList, decisions_on
 
@@ -120,6 +121,17 @@ def test_the_second_pass_brings_back_its_percentage_without_the_first_decision(l
     assert once_more.worklist.page(Query()).n_reviewed == 1
     assert desk_of(list_registry, Reader("ben", pass_no=2), resample=20).worklist.page(Query()).n == 1
     assert desk_of(list_registry, Reader("cleo", pass_no=2), resample=100).worklist.page(Query()).n == 0
+
+
+@pytest.mark.parametrize(
+    ("gone", "left"), list(zip(("la_measurements", "pseudo_labels"), KINDS[::-1], strict=True))
+)
+def test_a_study_with_one_kind_only(list_registry: Path, gone: str, left: str) -> None:
+    """Columns of the other kind hold nothing then, whose type must be known all the same."""
+    with open_for_writing(list_registry) as connection:
+        connection.execute(f"DELETE FROM {gone}")
+    worklist = desk_of(list_registry, ANNA).worklist
+    assert [worklist.page(Query(kind)).n for kind in KINDS] == [400 * (kind == left) for kind in KINDS]
 
 
 def test_only_what_a_network_measured_is_listed(registry: Path) -> None:
