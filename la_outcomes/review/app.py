@@ -7,6 +7,7 @@ import gzip
 import json
 import struct
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any
@@ -180,10 +181,11 @@ def grade_page(site: Site, request: Request) -> Response:
 def images(site: Site, request: Request) -> Response:
     """A block of slices; ``from`` is the first, ``warm`` only reads the case so that it opens at once."""
     desk, ref, part = site.desk(request), request.path_params["ref"], request.path_params["part"]
-    case_files = _files(desk, request.path_params["what"], ref, part)
-    shown = site.study.shown(case_files, part)
     if "warm" in request.query_params:
+        with suppress(InputError):  # told when the case is opened
+            site.study.shown(_files(desk, request.path_params["what"], ref, part), part)
         return Response(status_code=204)
+    shown = site.study.shown(_files(desk, request.path_params["what"], ref, part), part)
     first = request.query_params.get("from", "")
     return _block(shown, int(first) if first.isascii() and first.isdigit() else None)
 

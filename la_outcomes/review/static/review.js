@@ -72,8 +72,16 @@ function startList() {
   const rows = $$("#rows tbody tr");
   const remembered = sessionStorage.getItem("row");
   let at = Math.max(0, rows.findIndex((row) => row.dataset.href === remembered));
+  let ahead = null;
+  const readAhead = async () => {
+    const [, kind, ref] = rows[at].dataset.href.split(/[/?]/);
+    for (const part of kind === "case" ? ["ct", "masks", "flair"] : ["ct"])
+      await fetch(`/images/${kind === "case" ? "case" : "scan"}/${ref}/${part}?warm`).catch(() => null);
+  };
   const choose = (index) => {
     if (!rows.length) return;
+    clearTimeout(ahead);
+    ahead = setTimeout(readAhead, 250);
     rows[at].classList.remove("at");
     at = Math.min(Math.max(index, 0), rows.length - 1);
     rows[at].classList.add("at");

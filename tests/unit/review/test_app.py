@@ -252,6 +252,7 @@ def test_a_changed_file_is_told_and_not_shown(site: Site, anna: TestClient) -> N
     answer = anna.get(f"/images/case/{ref_of(site, measurement(0))}/ct")
     assert answer.status_code == 400
     assert "changed after it was recorded" in answer.json()["error"]
+    assert anna.get(f"/images/case/{ref_of(site, measurement(0))}/ct?warm").status_code == 204
     assert str(study) not in answer.text
 
 
