@@ -91,7 +91,11 @@ def parity_section(scores: Iterable[float | None]) -> dict[str, Any]:
     """Summary of the Dice of each case; None where both masks were empty."""
     values = list(scores)
     told = [score for score in values if score is not None]
-    enough = len(told) >= PARITY_CASES
+    reason = None
+    if len(told) < PARITY_CASES:
+        reason = f"{len(told)} cases with foreground, {PARITY_CASES} are needed"
+    elif min(told) < PARITY_DICE:
+        reason = f"Dice below {PARITY_DICE} in {sum(score < PARITY_DICE for score in told)} cases"
     return {
         "reference": "nnUNetPredictor without mirroring, on the network's grid",
         "cases": len(values),
@@ -99,8 +103,8 @@ def parity_section(scores: Iterable[float | None]) -> dict[str, Any]:
         "dice_min": min(told, default=None),
         "dice_mean": float(np.mean(told)) if told else None,
         "threshold": PARITY_DICE,
-        "equivalent": enough and min(told) >= PARITY_DICE,
-        "reason": None if enough else f"{len(told)} cases with foreground, {PARITY_CASES} are needed",
+        "equivalent": reason is None,
+        "reason": reason,
     }
 
 

@@ -1,8 +1,8 @@
 """What is trained and how: the network and its grid, and the schedule.
 
 One code path for all devices: the full schedule is nnU-Net's own (SGD, 1,000 epochs), the smoke schedule
-one that a CPU finishes in minutes. The network is nnU-Net's plan for the grid, or one of those compared in
-``docs/benchmarks/configurations.md``, from which the default was chosen.
+one that a CPU finishes in minutes. The network is nnU-Net's plan for the grid, or one of those of
+``docs/benchmarks/configurations.md``.
 """
 
 from __future__ import annotations

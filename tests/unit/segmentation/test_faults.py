@@ -149,3 +149,22 @@ def test_labels_nothing_can_be_learnt_from_are_refused(
     assert run(["train", str(labels), "--out", str(out), "--smoke", "--device", "cpu"]) == 3
     assert reason in capsys.readouterr().err
     assert not (out / "model.json").exists()
+
+
+@pytest.mark.slow
+def test_a_training_killed_by_the_system_goes_on_to_the_very_same_weights(tmp_path: Path) -> None:
+    labels = write_labels(tmp_path / "labels", ["training", "training", "internal_validation"])
+    arguments = ["train", str(labels), "--smoke", "--device", "cpu", "--epochs", "4", "--iterations", "3"]
+    whole, resumed = tmp_path / "whole", tmp_path / "resumed"
+    assert run([*arguments, "--out", str(whole)]) == 0
+    process = subprocess.Popen([*COMMAND, *arguments, "--out", str(resumed)], stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 300
+    while not list(resumed.rglob("checkpoint_latest.pth")) and time.monotonic() < deadline:
+        assert process.poll() is None, "it finished before it could be killed"
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert not (resumed / "model.json").exists()
+    assert run([*arguments, "--out", str(resumed)]) == 0
+    assert sha256_file(resumed / "weights.onnx") == sha256_file(whole / "weights.onnx")
+    assert [file.name for file in resumed.glob("work*")] == []

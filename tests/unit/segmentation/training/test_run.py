@@ -157,7 +157,8 @@ def test_altered_safetensors_are_refused(bundle: Bundle, tmp_path: Path) -> None
 
 def test_parity_needs_ten_cases_and_counts_none_where_both_are_empty() -> None:
     assert parity_section([1.0] * 10)["equivalent"]
-    assert not parity_section([1.0] * 9 + [0.998])["equivalent"]
+    worse = parity_section([1.0] * 9 + [0.998])
+    assert (worse["equivalent"], worse["reason"]) == (False, "Dice below 0.999 in 1 cases")
     empty = parity_section([None] * 12)
     assert (empty["equivalent"], empty["cases"], empty["dice_min"]) == (False, 12, None)
 
