@@ -103,19 +103,21 @@ def _connect(path: Path, *, read_only: bool) -> duckdb.DuckDBPyConnection:
         connection = duckdb.connect(str(path), read_only=read_only, config=_READ_ONLY if read_only else {})
     except duckdb.Error as error:
         raise _explained(error, path) from error
-    if not wal_path(path).exists() and path.stat().st_size < _size_by_header(connection):
+    if not wal_path(path).exists() and path.stat().st_size < _least_size(connection):
         connection.close()
         raise damaged("the file was cut short", path)
     return connection
 
 
-def _size_by_header(connection: duckdb.DuckDBPyConnection) -> int:
-    """Bytes that the file's header says it has; DuckDB itself would notice only on reading a lost block."""
+def _least_size(connection: duckdb.DuckDBPyConnection) -> int:
+    """Bytes that the blocks in use take; DuckDB itself would notice only on reading a lost one.
+
+    Free blocks do not count: those at the end of the file need never have been written.
+    """
     rows = connection.execute(
-        "SELECT total_blocks * block_size FROM pragma_database_size()"
-        " WHERE database_name = current_database()"
+        "SELECT used_blocks * block_size FROM pragma_database_size() WHERE database_name = current_database()"
     ).fetchall()
-    return _HEADERS + int(rows[0][0]) if rows[0][0] else 0
+    return _HEADERS + int(rows[0][0] or 0)
 
 
 def _explained(error: duckdb.Error, path: Path) -> LaOutcomesError:
