@@ -41,9 +41,10 @@ def command(
     from la_outcomes.registry.imports.clinical import accept_import, plan_import
     from la_outcomes.registry.imports.mapping import load_mapping
     from la_outcomes.registry.imports.reading import read_table
+    from la_outcomes.registry.imports.sidecar import with_sidecar
     from la_outcomes.shards import sha256_file
 
-    rules, source = load_mapping(mapping), read_table(table)
+    rules, source = with_sidecar(load_mapping(mapping), table), read_table(table)
     if infarct_masks is not None:
         _add_infarct_volumes(source, infarct_masks, rules.id_column)
     plan = plan_import(source, rules, registry)
