@@ -16,7 +16,7 @@ from la_outcomes.imaging.geometry import Image
 from la_outcomes.imaging.nifti import read_image, write_image
 from la_outcomes.segmentation.labels.pseudo_labels import binarise, label_pairs
 from la_outcomes.segmentation.labels.sources import configure
-from la_outcomes.segmentation.training.dataset import read_labels
+from la_outcomes.segmentation.training.accepted import read_labels
 from la_outcomes.shards import read_shard
 
 SHARES = st.floats(0, 1, width=32).map(lambda value: 0.0 if value < 0.06 else value)
