@@ -119,12 +119,6 @@ def reparameterised_imputation(
         ],
         ignore_index=True,
     )
-    assumptions = (
-        f"transportability: sensitivity and specificity of {exposure} for {truth} are the pairs'; the "
-        "prevalence need not be",
-        f"non-differential error: given {truth}, {exposure} tells nothing more about outcome and covariates",
-        f"P({exposure} = 1) given outcome and covariates is logistic in the predictors",
-    )
     return ReparameterisedImputation(
         coefficients,
         sensitivity,
@@ -135,7 +129,16 @@ def reparameterised_imputation(
         m,
         nested,
         seed,
-        assumptions,
+        _assumptions(exposure, truth),
+    )
+
+
+def _assumptions(exposure: str, truth: str) -> tuple[str, ...]:
+    return (
+        f"transportability: sensitivity and specificity of {exposure} for {truth} are the pairs'; the "
+        "prevalence need not be",
+        f"non-differential error: given {truth}, {exposure} tells nothing more about outcome and covariates",
+        f"P({exposure} = 1) given outcome and covariates is logistic in the predictors",
     )
 
 
