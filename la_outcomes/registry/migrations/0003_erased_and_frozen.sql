@@ -1,5 +1,5 @@
 -- Withdrawn patients and frozen cohorts. The key of la_measurements begins with what its rows share: the same
--- key, and an index of a third of the size. A table is rebuilt through a temporary one, as RENAME leaves
+-- key, and a smaller index. A table is rebuilt through a temporary one, as RENAME leaves
 -- foreign keys that point to the old name.
 CREATE TABLE "erasures" (
   "identifier_sha256" VARCHAR NOT NULL,

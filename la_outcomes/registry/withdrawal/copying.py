@@ -20,8 +20,7 @@ def copy_without(
 ) -> dict[str, int]:
     """Replace the registry that this connection holds by one without these pseudonyms; rows removed by table.
 
-    ``gone`` are names of shards that no longer exist, which leave the ledger. Copies that migrations,
-    rebuilds and restores set aside are deleted, as they hold the patients too. DuckDB would keep deleted rows
+    ``gone`` are names of shards that no longer exist, which leave the ledger. DuckDB would keep deleted rows
     in free blocks of the file, hence the copy. Close the connection afterwards: it holds the old file.
     """
     fresh = registry.with_name(f".{registry.stem}.without.duckdb")
@@ -39,9 +38,14 @@ def copy_without(
         connection.execute(f"USE {quote(old)}")
         connection.execute("DETACH fresh")
     os.replace(fresh, registry)
-    for path in [snapshot_path(registry), *registry.parent.glob(f"{registry.stem}.before-*.duckdb")]:
-        path.unlink(missing_ok=True)
+    snapshot_path(registry).unlink(missing_ok=True)
     return {table: n for table, n in removed.items() if n}
+
+
+def delete_copies(registry: Path) -> None:
+    """Delete what earlier migrations, rebuilds and restores set aside, as it holds erased patients."""
+    for path in registry.parent.glob(f"{registry.stem}.before-*.duckdb"):
+        path.unlink(missing_ok=True)
 
 
 def _copy_tables(

@@ -11,7 +11,7 @@ from la_outcomes.registry.database import open_for_writing, open_read_only
 from la_outcomes.registry.files import imports_folder
 from la_outcomes.registry.ingest import know_shards, take_in_files
 from la_outcomes.registry.shard_files import find_shards
-from la_outcomes.registry.withdrawal.copying import copy_without
+from la_outcomes.registry.withdrawal.copying import copy_without, delete_copies
 from la_outcomes.registry.withdrawal.leftovers import leftovers, mentions_in_registry
 from la_outcomes.registry.withdrawal.scrub import Scrubbed, scans_in_shards, scrub_exports, scrub_shards
 from la_outcomes.registry.withdrawal.tombstones import (
@@ -68,6 +68,7 @@ def erase(patient_id: str, registry: str | Path, folders: Sequence[Path]) -> Era
         if new := names - known_tombstones(connection).among(names):
             write_tombstones(registry, patient_id, new)
         report.rows = copy_without(connection, registry, ids, planned.gone)
+        delete_copies(registry)
         report.files = scrub_shards(places, ids)
     with open_for_writing(registry) as connection:
         take_in_files(connection, find_shards([imports_folder(registry)]), only_kind="erasure")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +78,7 @@ def study(tmp_path: Path, registry: Path) -> Path:
 def test_nothing_of_the_patient_is_left_in_any_file(study: Path, registry: Path, tmp_path: Path) -> None:
     for form in ("csv", "parquet", "stata"):
         export(registry, tmp_path / form, form)
+    shutil.copy2(registry, registry.with_suffix(".before-v9.duckdb"))
     before = everything(registry)
     planned = plan_erasure(GONE, registry, [tmp_path])
     assert everything(registry) == before
@@ -109,8 +111,6 @@ def test_a_rebuild_from_untouched_shards_leaves_the_patient_out(
     study: Path, registry: Path, tmp_path: Path
 ) -> None:
     """Copies of the shards in a folder that nobody named at the erasure still hold the patient."""
-    import shutil
-
     shutil.copytree(study, tmp_path / "copy")
     erase(GONE, registry, [study])
     after = everything(registry)
@@ -129,6 +129,7 @@ def test_a_restored_backup_leaves_the_patient_out(study: Path, registry: Path, t
     erase(GONE, registry, [study])
     after = everything(registry)
     restore(tmp_path / "backup", registry, replace=True)
+    assert registry.with_suffix(".before-restore.duckdb").exists()
     assert everything(registry) == after
     assert not any(GONE.encode() in content for content in bytes_below(imports_folder(registry)).values())
     assert ingest([study], registry).faults == []
