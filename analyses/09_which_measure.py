@@ -6,7 +6,7 @@ Population      Patients of the clinical cohort (all where there is none), or --
                 three measures, the outcome and the covariates.
 Specification   Proportional odds of the mRS on age, sex, risk factors, pre-stroke mRS, NIHSS, treatment and
                 infarct volume, plus each measure (per its SD; volumes as ln(mL + 1)). Likelihood ratio
-                against the covariates alone, AIC, gain in the ordinal C with bootstrap interval, whether one
+                against the covariates alone, AIC, gain in the ordinal C with its interval, whether one
                 adds to another, decision curves for mRS 3-6. Apparent: no claim about new patients.
 Outputs         measures, added, decision_curves; figure decision_curves.
 """
@@ -25,7 +25,7 @@ def answer(request: Request, outputs: Outputs) -> None:
     patients = clinical_patients(request, outputs)
     alike = measured_alike(patients, request.outcome, SEVERITY)
     outputs.narrow(patients.loc[alike.rows.index], "patients with all three measures")
-    write.compare(outputs, alike, request.seed)
+    write.compare(outputs, alike)
     with outputs.attempt("Whether one measure adds to another"):
         write.added(outputs, alike)
     with outputs.attempt("Decision curves"):
@@ -39,7 +39,7 @@ STUDY = Study(
     question="Which tells most about the mRS: LA volume on CT, Fazekas grade on CT, or WMH volume on MRI?",
     population="patients of the clinical cohort with all three measures, outcome and covariates",
     specification="Proportional odds with the covariates of the fully adjusted specification and one "
-    "measure; likelihood ratio, AIC, gain in the ordinal C (bootstrap over patients), decision curves for "
+    "measure; likelihood ratio, AIC, gain in the ordinal C, decision curves for "
     "mRS 3-6; apparent.",
     answer=answer,
 )

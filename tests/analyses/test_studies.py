@@ -109,8 +109,8 @@ def test_decision_curves_lie_between_none_and_the_share_of_events(clinical: pd.D
     alike = measured_alike(clinical, "mrs_3m", ["age_years", "female", "nihss_admission"])
     curves = decision_curves(alike)
     share = float((alike.rows["mrs_3m"] >= 3).mean())
-    assert (curves.drop(columns="everybody") <= share + 1e-12).all(axis=None)
-    assert curves.loc[0.05, "everybody"] == pytest.approx(share - (1 - share) * 0.05 / 0.95)
+    assert (curves.drop(columns="treat all") <= share + 1e-12).all(axis=None)
+    assert curves.loc[0.05, "treat all"] == pytest.approx(share - (1 - share) * 0.05 / 0.95)
 
 
 def test_an_alternative_is_per_its_own_sd_and_on_its_own_patients(clinical: pd.DataFrame) -> None:

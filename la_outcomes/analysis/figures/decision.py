@@ -8,8 +8,8 @@ from matplotlib.figure import Figure
 from la_outcomes.analysis.figures.base import GREY, PAGE_INCHES, house_style, new_figure
 
 _STYLES = {
-    "nobody": (GREY, "-"),
-    "everybody": (GREY, ":"),
+    "treat none": (GREY, "-"),
+    "treat all": (GREY, ":"),
     "covariates alone": ("black", "--"),
 }
 
@@ -24,7 +24,7 @@ def decision_figure(curves: pd.DataFrame) -> Figure:
         for name in curves:
             colour, line = (_STYLES | styles)[str(name)]
             axes.plot(curves.index, curves[name], color=colour, linestyle=line, label=str(name))
-        shown = curves.drop(columns=["everybody"])
+        shown = curves.drop(columns=["treat all"])
         axes.set_ylim(-0.02, 1.1 * float(shown.to_numpy().max()) + 0.02)
         axes.set_xlabel("Threshold probability of mRS 3-6")
         axes.set_ylabel("Net benefit")

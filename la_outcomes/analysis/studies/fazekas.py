@@ -11,7 +11,7 @@ import pandas as pd
 from la_outcomes.analysis.agreement import weighted_kappa
 from la_outcomes.analysis.correlation import correlate
 from la_outcomes.analysis.names import cohort_label
-from la_outcomes.analysis.prediction import auc
+from la_outcomes.analysis.prediction import auc, choose_cutoff
 from la_outcomes.analysis.results import Interval, require_rows
 from la_outcomes.analysis.trend import jonckheere_terpstra
 from la_outcomes.errors import StatisticsError
@@ -111,24 +111,20 @@ class CutOff:
 
 
 def fix_cut_off(known: pd.DataFrame, grade: int) -> CutOff:
-    """The cut-off with the highest Youden index on the development cohorts; the lowest of tied ones.
+    """The cut-off with the highest Youden index on the development cohorts.
 
     Raises
     ------
     StatisticsError
-        The development cohorts have no patient on one side of the grade.
+        The development cohorts have fewer than two patients on one side of the grade.
     """
     development = known[known["cohort"].isin(DEVELOPMENT)]
-    positive = (development["grade"] >= grade).to_numpy()
-    if positive.all() or not positive.any():
+    positive = development["grade"] >= grade
+    if min(int(positive.sum()), int((~positive).sum())) < 2:
         raise StatisticsError(f"no cut-off for grade >= {grade} without development patients on both sides",
                               where="training, internal_validation")  # fmt: skip
-    volumes = development["volume"].to_numpy()
-    candidates = np.unique(volumes)
-    below = [np.searchsorted(np.sort(volumes[side]), candidates) for side in (positive, ~positive)]
-    youden = below[1] / (~positive).sum() - below[0] / positive.sum()
-    best = float(candidates[int(np.argmax(youden))])
-    return CutOff(grade, best, "training and internal validation", len(development))
+    best = choose_cutoff(positive.astype(int), development["volume"])
+    return CutOff(grade, best.cutoff, "training and internal validation", len(development))
 
 
 def derived_grade(volume: pd.Series, cut_offs: Sequence[CutOff]) -> pd.Series:

@@ -9,7 +9,9 @@ import pandas as pd
 from la_outcomes.analysis.cohort import load_repeats
 from la_outcomes.analysis.figures.agreement import bland_altman_figure
 from la_outcomes.analysis.figures.forest import ForestLine, forest_figure
+from la_outcomes.analysis.names import label
 from la_outcomes.analysis.outputs import Outputs
+from la_outcomes.analysis.studies.common import Exposure
 from la_outcomes.analysis.studies.selection_study import (
     FEWEST_OUTSIDE,
     FEWEST_REPEATS,
@@ -19,6 +21,7 @@ from la_outcomes.analysis.studies.selection_study import (
     repeat_table,
     selected,
     selection_odds,
+    weighted_odds,
 )
 from la_outcomes.analysis.study import Request
 from la_outcomes.analysis.tables import records
@@ -62,6 +65,29 @@ def _odds(outputs: Outputs, patients: pd.DataFrame, step: Step, covariates: Sequ
         )  # fmt: skip
 
 
+def weighted(
+    outputs: Outputs, patients: pd.DataFrame, request: Request, exposure: Exposure, selects: Sequence[str]
+) -> None:
+    """The common odds ratio weighted to all patients beside the plain one, and how well weights balance."""
+    table, weights = weighted_odds(patients, request.outcome, exposure, selects)
+    said = f"{label(request.outcome)}: fully adjusted common odds ratio {exposure.words}, plain and weighted "
+    said += f"by the inverse chance of being complete (stabilised, {weights.n_truncated} weights cut); "
+    said += (
+        f"effective n {weights.effective_n:.0f}, largest weight {weights.largest_weight:.1f}; robust errors"
+    )
+    outputs.table("weighted", table, said, n=int(table["n"].iloc[0]))
+    balance = weights.balance.assign(term=[label(str(term)) for term in weights.balance["term"]])
+    said = "Balance: complete patients against all, before and after weighting (SMD)"
+    outputs.table("balance", balance, said, n=weights.n)
+    for row in records(table):
+        odds = "common_odds_ratio"
+        outputs.result(
+            "cOR", row[odds], specification=f"fully adjusted, {row['estimate_of']}, for selection",
+            n=row["n"], ci=(row[f"{odds}_ci_low"], row[f"{odds}_ci_high"]), p_value=row["p_value"],
+            term=exposure.column, outcome=request.outcome, exposure=exposure.words,
+        )  # fmt: skip
+
+
 def repeats(outputs: Outputs, request: Request) -> None:
     """Two CTs of one patient by the model that counts; a note where there are too few."""
     found = load_repeats(request.registry, request.population)
@@ -73,9 +99,7 @@ def repeats(outputs: Outputs, request: Request) -> None:
     table = repeat_table(found)
     apart = found["days_apart"].astype(float).median()
     when = "" if pd.isna(apart) else f", median {apart:.0f} days apart"
-    said = (
-        f"Two CTs of the same patient, the two earliest measured by one model{when}; ICC2: absolute agreement"
-    )
+    said = f"Two CTs of the same patient, the two earliest measured by one model{when}; ICC: one-way"
     outputs.table("repeats", table, said, n=len(found))
     outputs.figure(
         "repeats", bland_altman_figure({"all": found}, "second_ml", "first_ml", ("second CT", "first CT")),
@@ -84,6 +108,6 @@ def repeats(outputs: Outputs, request: Request) -> None:
     )  # fmt: skip
     for row in records(table):
         outputs.result(
-            "ICC2", row["icc"], specification=f"two CTs, {row['scale']}", n=row["n"],
+            "ICC", row["icc"], specification=f"two CTs, {row['scale']}", n=row["n"],
             ci=(row["icc_ci_low"], row["icc_ci_high"]), term="la_volume_ml",
         )  # fmt: skip

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import pandas as pd
 
-from la_outcomes.analysis.agreement import bland_altman, repeatability
-from la_outcomes.analysis.intraclass import icc
 from la_outcomes.analysis.linear import fit_logistic
 from la_outcomes.analysis.names import label
-from la_outcomes.analysis.results import complete_rows, require_rows, require_spread
+from la_outcomes.analysis.results import complete_rows, require_rows
+from la_outcomes.analysis.selection import SelectionWeights, compare_weighted, selection_weights
 from la_outcomes.analysis.studies.baseline import baseline_variables
-from la_outcomes.analysis.studies.common import OFFSET_ML, usable_terms
+from la_outcomes.analysis.studies.common import OFFSET_ML, SEVERITY, Exposure, usable_terms
 from la_outcomes.analysis.tables import baseline_table
+from la_outcomes.analysis.test_retest import repeatability
 from la_outcomes.errors import StatisticsError
 
 NOT_MEASURES = (
@@ -104,8 +105,8 @@ def selection_odds(frame: pd.DataFrame, step: Step, covariates: Sequence[str]) -
 def repeat_table(repeats: pd.DataFrame) -> pd.DataFrame:
     """Two CTs of the same patient: within-patient SD, repeatability, ICC, change that can be seen.
 
-    On ln(mL + 1), where errors are alike over volumes, and in mL. ``repeatability`` is 1.96 root 2 times the
-    within-patient SD: the smallest change that is more than error in 95 %; on the log scale it is a ratio.
+    On ln(mL + 1), where errors are alike over volumes, and in mL. ``smallest_detectable_change`` is the
+    repeatability coefficient: the change that is more than error in 95 %; on the log scale it is a ratio.
 
     Raises
     ------
@@ -113,25 +114,56 @@ def repeat_table(repeats: pd.DataFrame) -> pd.DataFrame:
         Fewer than ``FEWEST_REPEATS`` patients have two.
     """
     require_rows(len(repeats), FEWEST_REPEATS, "patients with two measured CTs")
-    first, second = repeats["first_ml"].astype(float), repeats["second_ml"].astype(float)
+    both = repeats.melt("patient_id", ["first_ml", "second_ml"], "scan", "volume_ml")
     rows = []
-    for name, x, y in (
-        ("mL", first, second),
-        ("ln(mL + 1)", np.log(first + OFFSET_ML), np.log(second + OFFSET_ML)),
-    ):
-        require_spread(np.asarray(x, dtype=float), name)
-        found = repeatability(x, y)
-        tidy = pd.DataFrame(
-            {"patient": np.tile(np.arange(len(x)), 2), "scan": np.repeat([1, 2], len(x)),
-             "volume": np.concatenate([x, y])}
-        )  # fmt: skip
-        own = icc(tidy, "patient", "scan", "volume").set_index("type").loc["ICC2"]
-        bias = bland_altman(y, x)
-        change = found.coefficient if name == "mL" else float(np.exp(found.coefficient))
+    scales: tuple[tuple[str, Literal["raw", "log"]], ...] = (("mL", "raw"), ("ln(mL + 1)", "log"))
+    for name, scale in scales:
+        found = repeatability(both, "patient_id", "volume_ml", order="scan", scale=scale, offset=OFFSET_ML)
+        change = found.smallest_detectable_change if scale == "raw" else float(found.ratio_limit or np.nan)
         rows.append(
-            {"scale": name, "n": found.n, "icc": own["icc"], "icc_ci_low": own["ci_low"],
-             "icc_ci_high": own["ci_high"], "within_sd": found.within_sd, "repeatability": found.coefficient,
-             "smallest_detectable_change": f"{change:.2f} {'mL' if name == 'mL' else 'times (mL + 1)'}",
-             "bias": bias.bias, "bias_ci_low": bias.bias_ci[0], "bias_ci_high": bias.bias_ci[1]}
+            {"scale": name, "n": found.n, "icc": found.icc, "icc_ci_low": found.icc_low,
+             "icc_ci_high": found.icc_high, "within_sd": found.within_sd,
+             "within_sd_ci_low": found.within_sd_low, "within_sd_ci_high": found.within_sd_high,
+             "repeatability": found.coefficient, "bias": found.bias, "bias_p": found.bias_p,
+             "smallest_detectable_change": f"{change:.2f} {'mL' if scale == 'raw' else 'times (mL + 1)'}"}
         )  # fmt: skip
     return pd.DataFrame(rows)
+
+
+def weighted_odds(
+    frame: pd.DataFrame, outcome: str, exposure: Exposure, selects: Sequence[str]
+) -> tuple[pd.DataFrame, SelectionWeights]:
+    """The fully adjusted common odds ratio plain and weighted to all patients, and the weights' diagnostics.
+
+    Selected is who has the exposure, the outcome and the covariates; what selection may depend on must be
+    known of everybody counted. Weights are stabilised, 1 % of the largest and smallest cut.
+
+    Raises
+    ------
+    StatisticsError
+        Everybody is selected, or the models cannot be fitted.
+    """
+    covariates, _ = usable_terms(frame[frame[outcome].notna()], list(SEVERITY))
+    kept, _ = usable_terms(frame, list(selects))
+    needed = frame[[outcome, exposure.name, *covariates]].notna().all(axis=1)
+    table = frame[[outcome, exposure.name, *dict.fromkeys([*covariates, *kept])]]
+    table = table.astype("Float64").astype(float).assign(selected=needed.astype(float))
+    if table["selected"].nunique() < 2:
+        raise StatisticsError("everybody or nobody is complete: nothing to weight", where="selection")
+    weights = selection_weights(table, "selected", kept, truncate=0.01, missing="drop")
+    chosen = table[needed].assign(**{outcome: table.loc[needed, outcome]})
+    found = compare_weighted(
+        chosen, outcome, [exposure.name, *covariates], weights, "ordinal", missing="drop"
+    )
+    own = found.coefficients[found.coefficients["term"] == exposure.name]
+    rows = pd.DataFrame(
+        {
+            "estimate_of": own["estimate_of"],
+            "common_odds_ratio": own["odds_ratio"],
+            "common_odds_ratio_ci_low": own["ci_low"],
+            "common_odds_ratio_ci_high": own["ci_high"],
+            "p_value": own["p"],
+            "n": found.n,
+        }
+    )
+    return rows.reset_index(drop=True), weights

@@ -20,6 +20,8 @@ from la_outcomes.analysis.studies.risk_factors import (
     fit_volume,
     with_log_volume,
 )
+from la_outcomes.analysis.studies.selection_study import weighted_odds
+from la_outcomes.analysis.tables import records
 from la_outcomes.analysis.terms import CategoricalTerm, Term
 from la_outcomes.errors import StatisticsError
 
@@ -39,7 +41,7 @@ class Alternative:
     scale : from volume to the exposure before it is divided by its SD; None: ln(mL + 1).
     keep : which patients stay; None: all.
     covariates : of the mRS; None: the fully adjusted set. ``extra`` are added terms.
-    impute : m imputations instead of complete patients.
+    impute, weight : m imputations, or inverse-probability weights, instead of complete patients as they are.
     """
 
     group: str
@@ -50,6 +52,7 @@ class Alternative:
     covariates: Sequence[str] | None = None
     extra: Sequence[Term] = ()
     impute: bool = False
+    weight: bool = False
 
     def prepared(self, frame: Frame, column: str) -> tuple[Frame, Exposure]:
         """The patients that stay, with ``column`` replaced and ``exposure`` per its own SD.
@@ -113,6 +116,7 @@ ALTERNATIVES = (
     Alternative("adjustment", "CT vendor added", extra=(CategoricalTerm("manufacturer"),)),
     Alternative("adjustment", "centre added", extra=(CategoricalTerm("site"),)),
     Alternative("missing values", "imputed, m = 20", impute=True),
+    Alternative("missing values", "weighted to all patients", weight=True),
 )
 
 
@@ -134,6 +138,11 @@ def odds_ratio(frame: Frame, outcome: str, choice: Alternative, column: str, see
         found = imputed(rows, outcome, exposure, covariates, choice.name, seed)
         low, high = float(found.low or np.nan), float(found.high or np.nan)
         return Finding(float(np.exp(found.log_or)), float(np.exp(low)), float(np.exp(high)), found.n or 0)
+    if choice.weight:
+        table, _ = weighted_odds(rows, outcome, exposure, [*RISK_FACTORS, "nihss_admission", "reperfusion"])
+        row = records(table[table["estimate_of"] == "weighted"])[0]
+        ratio, low, high = (float(row[f"common_odds_ratio{end}"]) for end in ("", "_ci_low", "_ci_high"))
+        return Finding(ratio, low, high, int(row["n"]))
     fitted = fit_specification(rows, outcome, choice.name, [exposure.name, *choice.extra], covariates)
     ratio, low, high = (fitted.number(exposure.name, name) for name in ("odds_ratio", "ci_low", "ci_high"))
     return Finding(ratio, low, high, fitted.fit.n)
@@ -141,7 +150,7 @@ def odds_ratio(frame: Frame, outcome: str, choice: Alternative, column: str, see
 
 def hazard_ratio(frame: Frame, outcome: str, choice: Alternative, column: str, seed: int) -> Finding:
     """Adjusted hazard ratio of death per SD of the exposure."""
-    if choice.impute or choice.extra or choice.covariates is not None:
+    if choice.impute or choice.weight or choice.extra or choice.covariates is not None:
         raise StatisticsError("not asked of death: too few events", where=choice.name)
     rows, exposure = choice.prepared(add_follow_up(frame), column)
     last = list(NESTED_HAZARD)[-1]
@@ -153,7 +162,7 @@ def hazard_ratio(frame: Frame, outcome: str, choice: Alternative, column: str, s
 
 def age_ratio(frame: Frame, outcome: str, choice: Alternative, column: str, seed: int) -> Finding:
     """Fully adjusted ratio of (mL + 1) per 10 years of age."""
-    if choice.scale is not None or choice.impute or choice.covariates is not None:
+    if choice.scale is not None or choice.impute or choice.weight or choice.covariates is not None:
         raise StatisticsError("not asked of age: another scale or set has no such ratio", where=choice.name)
     rows, _ = choice.prepared(frame, column)
     logged = with_log_volume(rows, column)
@@ -168,7 +177,13 @@ def age_ratio(frame: Frame, outcome: str, choice: Alternative, column: str, seed
 
 def concordance(frame: Frame, outcome: str, choice: Alternative, column: str, seed: int) -> Finding:
     """CCC of the volume on CT with WMH on MRI, patients who have both."""
-    if choice.scale is not None or choice.impute or choice.extra or choice.covariates is not None:
+    if (
+        choice.scale is not None
+        or choice.impute
+        or choice.weight
+        or choice.extra
+        or choice.covariates is not None
+    ):
         raise StatisticsError("not asked of agreement", where=choice.name)
     if choice.name == "WMH on MRI" or column == "wmh_volume_ml":
         raise StatisticsError("the reference itself", where=choice.name)

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike
 
-from la_outcomes.analysis.cumulative_model import c_index
 from la_outcomes.analysis.ordinal import ProportionalOddsFit, fit_proportional_odds, likelihood_ratio
-from la_outcomes.analysis.results import FloatArray, require_rows
+from la_outcomes.analysis.prediction import compare_concordance, net_benefit
+from la_outcomes.analysis.results import require_rows
 from la_outcomes.analysis.studies.common import OFFSET_ML, usable_terms
 from la_outcomes.errors import StatisticsError
 
@@ -21,8 +21,7 @@ MEASURES = {
     "mri_volume": "WMH volume on MRI",
 }
 FEWEST = 50
-MOST_BOOTSTRAPPED = 20_000
-THRESHOLDS = np.round(np.arange(0.05, 0.66, 0.01), 2)
+THRESHOLDS = tuple(np.round(np.arange(0.05, 0.66, 0.01), 2))
 WORSE_THAN = 3
 
 
@@ -67,66 +66,31 @@ def measured_alike(frame: pd.DataFrame, outcome: str, covariates: Sequence[str])
     return MeasuredAlike(rows, outcome, still)
 
 
-def comparison_table(alike: MeasuredAlike, seed: int) -> pd.DataFrame:
+def comparison_table(alike: MeasuredAlike) -> pd.DataFrame:
     """For each measure alone beside the covariates: cOR per SD, likelihood ratio, AIC, C and its gain.
 
-    ``delta_c`` is the gain over the covariates alone, its interval by percentile bootstrap over patients with
-    every model fitted again; both are apparent. ``delta_aic`` is against the best measure.
+    ``delta_c`` is the gain over the covariates alone with the interval of two C of the same patients; it is
+    apparent. ``delta_aic`` is against the best measure.
     """
     base = alike.fit([])
     fits = {measure: alike.fit([measure]) for measure in MEASURES}
-    draws = gain_draws(base, fits, seed)
     best = min(fit.aic for fit in fits.values())
     rows: list[dict[str, object]] = [
         {"measure": "covariates alone", "c_index": base.c_index, "delta_aic": base.aic - best, "n": base.n}
     ]
+    outcome, score = alike.rows[alike.outcome], base.model.linear_predictor()
     for measure, fit in fits.items():
         own = fit.coefficients.set_index("term").loc[measure]
         test = likelihood_ratio(fit, base)
-        gain = {"delta_c": fit.c_index - base.c_index}
-        if draws is not None:
-            low, high = np.quantile(draws[measure], [0.025, 0.975])
-            gain |= {"delta_c_ci_low": float(low), "delta_c_ci_high": float(high)}
+        gain = compare_concordance(outcome, fit.model.linear_predictor(), score)
         rows.append(
             {"measure": MEASURES[measure], "common_odds_ratio": own["odds_ratio"],
              "common_odds_ratio_ci_low": own["ci_low"], "common_odds_ratio_ci_high": own["ci_high"],
              "likelihood_ratio_chi2": test.chi2, "p_value": test.p, "delta_aic": fit.aic - best,
-             "c_index": fit.c_index, **gain, "n": fit.n}
+             "c_index": fit.c_index, "delta_c": gain.difference, "delta_c_ci_low": gain.ci_low,
+             "delta_c_ci_high": gain.ci_high, "n": fit.n}
         )  # fmt: skip
     return pd.DataFrame(rows)
-
-
-def gain_draws(
-    base: ProportionalOddsFit, fits: Mapping[str, ProportionalOddsFit], seed: int
-) -> dict[str, FloatArray] | None:
-    """Gain in C of each measure on bootstrap resamples, all models on the same ones; None for very many."""
-    n = len(base.model.codes)
-    if n > MOST_BOOTSTRAPPED:
-        return None
-    random = np.random.default_rng(seed)
-    found: dict[str, list[float]] = {measure: [] for measure in fits}
-    for _ in range(resamples(n)):
-        counts = random.multinomial(n, np.full(n, 1 / n))
-        reference = _resampled_c(base, counts)
-        for measure, fit in fits.items():
-            own = _resampled_c(fit, counts)
-            if own is not None and reference is not None:
-                found[measure].append(own - reference)
-    return {measure: np.array(values) for measure, values in found.items()}
-
-
-def resamples(n: int) -> int:
-    """500, fewer for many patients; never below 100."""
-    return int(np.clip(2e6 / n, 100, 500))
-
-
-def _resampled_c(fit: ProportionalOddsFit, counts: NDArray[np.int64]) -> float | None:
-    """C on a resample of the model fitted to it; None where it has no fit."""
-    parameters = fit.refit(counts)
-    if parameters is None:
-        return None
-    slopes = parameters[-len(fit.slopes) :]
-    return c_index(fit.model.design.matrix @ slopes, fit.model.codes, counts.astype(float))
 
 
 def added_to_each_other(alike: MeasuredAlike) -> pd.DataFrame:
@@ -145,18 +109,13 @@ def added_to_each_other(alike: MeasuredAlike) -> pd.DataFrame:
 
 
 def decision_curves(alike: MeasuredAlike) -> pd.DataFrame:
-    """Net benefit of calling mRS 3-6 by predicted risk, per threshold, for each model, all and none.
-
-    Net benefit = true positives / n - false positives / n * t / (1 - t) (Vickers and Elkin 2006); apparent,
-    from the proportional-odds models. Rows are thresholds, columns strategies.
-    """
-    worse = (alike.rows[alike.outcome] >= WORSE_THAN).to_numpy()
-    odds = THRESHOLDS / (1 - THRESHOLDS)
-    curves = {"nobody": np.zeros(len(THRESHOLDS)), "everybody": worse.mean() - (~worse).mean() * odds}
+    """Net benefit of calling mRS 3-6 by predicted risk: rows are thresholds, columns strategies; apparent."""
+    worse = (alike.rows[alike.outcome] >= WORSE_THAN).astype(float).to_numpy()
+    risks: dict[str, ArrayLike] = {}
     for name, measures in {"covariates alone": [], **{MEASURES[m]: [m] for m in MEASURES}}.items():
         shares = alike.fit(measures).predict()
-        risk = shares[[level for level in shares if float(str(level)) >= WORSE_THAN]].sum(axis=1).to_numpy()
-        called = risk[None, :] >= THRESHOLDS[:, None]
-        true, false = (called & worse).mean(axis=1), (called & ~worse).mean(axis=1)
-        curves[name] = true - false * odds
-    return pd.DataFrame(curves, index=pd.Index(THRESHOLDS, name="threshold"))
+        levels = [level for level in shares if float(str(level)) >= WORSE_THAN]
+        risks[name] = shares[levels].sum(axis=1).clip(0, 1).to_numpy()
+    table = net_benefit(worse, risks, THRESHOLDS).table
+    curves = table.pivot(index="threshold", columns="model", values="net_benefit")
+    return curves[["treat none", "treat all", *risks]].rename_axis(columns=None)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from la_outcomes.analysis.figures.decision import decision_figure
 from la_outcomes.analysis.names import in_words, label
 from la_outcomes.analysis.outputs import Outputs
@@ -12,17 +10,15 @@ from la_outcomes.analysis.studies.which_measure import (
     added_to_each_other,
     comparison_table,
     decision_curves,
-    resamples,
 )
 from la_outcomes.analysis.tables import interval, records
 
 
-def compare(outputs: Outputs, alike: MeasuredAlike, seed: int) -> None:
+def compare(outputs: Outputs, alike: MeasuredAlike) -> None:
     """Each measure beside the covariates; the measure with the highest likelihood ratio leads."""
-    table = comparison_table(alike, seed)
+    table = comparison_table(alike)
     said = f"{label(alike.outcome)}: each measure (per its SD; volumes as ln(mL + 1)) added to "
-    said += f"{in_words(alike.covariates)}, in the same patients; gain in C with percentile bootstrap "
-    said += f"({resamples(len(alike.rows))} resamples, models fitted again), apparent; ΔAIC against the best"
+    said += f"{in_words(alike.covariates)}, in the same patients; gain in C apparent; ΔAIC against the best"
     n = len(alike.rows)
     outputs.table("measures", table, said, n=n)
     rows = [row for row in records(table) if row["measure"] != "covariates alone"]
@@ -32,14 +28,13 @@ def compare(outputs: Outputs, alike: MeasuredAlike, seed: int) -> None:
             "cOR", row["common_odds_ratio"], specification="same patients, covariates and one measure", n=n,
             ci=odds, p_value=row["p_value"], term=row["measure"], outcome=alike.outcome,
         )  # fmt: skip
-        ci = (row["delta_c_ci_low"], row["delta_c_ci_high"]) if "delta_c_ci_low" in row else None
+        ci = row["delta_c_ci_low"], row["delta_c_ci_high"]
         outputs.result(
             "gain in C", row["delta_c"], specification="same patients, covariates and one measure", n=n,
             ci=ci, term=row["measure"], outcome=alike.outcome,
         )  # fmt: skip
     best = max(rows, key=lambda row: row["likelihood_ratio_chi2"])
-    limits = (float(best.get(f"delta_c_ci_{end}", np.nan)) for end in ("low", "high"))
-    gain = interval(best["delta_c"], *limits)
+    gain = interval(best["delta_c"], best["delta_c_ci_low"], best["delta_c_ci_high"])
     outputs.headline(
         f"Which measure: {best['measure']} has the highest likelihood ratio "
         f"(χ² {best['likelihood_ratio_chi2']:.1f}, gain in C {gain}), n = {n:,}."

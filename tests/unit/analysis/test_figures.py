@@ -112,7 +112,12 @@ def test_the_causal_diagram_has_no_cycle() -> None:
 
 def test_decision_curves_and_flow_by_cohort_say_what_they_show() -> None:
     curves = pd.DataFrame(
-        {"nobody": [0.0, 0.0], "everybody": [0.2, -0.3], "covariates alone": [0.2, 0.1], "CT": [0.21, 0.12]},
+        {
+            "treat none": [0.0, 0.0],
+            "treat all": [0.2, -0.3],
+            "covariates alone": [0.2, 0.1],
+            "CT": [0.21, 0.12],
+        },
         index=[0.1, 0.4],
     )
     (axes,) = decision_figure(curves).axes
