@@ -33,10 +33,11 @@ def test_the_cut_off_is_the_one_with_the_highest_youden_index() -> None:
     volume = np.exp(grade + random.normal(0, 0.7, 200)).round(1)
     known = pd.DataFrame({"grade": grade, "volume": volume, "cohort": "training"})
     best = fix_cut_off(known, 2).volume_ml
-    youden = {
-        cut: (volume[grade >= 2] >= cut).mean() - (volume[grade < 2] >= cut).mean() for cut in set(volume)
-    }
-    assert youden[best] == pytest.approx(max(youden.values()))
+
+    def youden(cut: float) -> float:
+        return float((volume[grade >= 2] >= cut).mean() - (volume[grade < 2] >= cut).mean())
+
+    assert youden(best) == pytest.approx(max(youden(cut) for cut in set(volume)))
 
 
 def test_calibration_is_fitted_on_internal_validation_and_judged_elsewhere() -> None:
@@ -81,11 +82,12 @@ def test_repeats_give_the_within_patient_sd_that_was_put_in() -> None:
     random = np.random.default_rng(4)
     true = random.normal(2, 0.8, 2000)
     first, second = (np.expm1(np.abs(true) + random.normal(0, 0.1, 2000)).clip(0) for _ in range(2))
-    table = repeat_table(pd.DataFrame({"first_ml": first, "second_ml": second})).set_index("scale")
+    repeats = pd.DataFrame({"patient_id": range(2000), "first_ml": first, "second_ml": second})
+    table = repeat_table(repeats).set_index("scale")
     assert table.loc["ln(mL + 1)", "within_sd"] == pytest.approx(0.1, rel=0.05)
     assert table.loc["ln(mL + 1)", "repeatability"] == pytest.approx(1.96 * np.sqrt(2) * 0.1, rel=0.05)
     with pytest.raises(StatisticsError, match="two measured CTs"):
-        repeat_table(pd.DataFrame({"first_ml": [1.0], "second_ml": [1.0]}))
+        repeat_table(pd.DataFrame({"patient_id": ["a"], "first_ml": [1.0], "second_ml": [1.0]}))
 
 
 def test_pictures_are_found_beside_the_registry_and_nowhere_else(tmp_path: Path) -> None:
