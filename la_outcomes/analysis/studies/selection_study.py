@@ -16,7 +16,7 @@ from la_outcomes.analysis.selection import SelectionWeights, compare_weighted, s
 from la_outcomes.analysis.studies.baseline import baseline_variables
 from la_outcomes.analysis.studies.common import OFFSET_ML, SEVERITY, Exposure, usable_terms
 from la_outcomes.analysis.tables import baseline_table
-from la_outcomes.analysis.test_retest import repeatability
+from la_outcomes.analysis.test_retest import repeated_scans
 from la_outcomes.errors import StatisticsError
 
 NOT_MEASURES = (
@@ -118,7 +118,7 @@ def repeat_table(repeats: pd.DataFrame) -> pd.DataFrame:
     rows = []
     scales: tuple[tuple[str, Literal["raw", "log"]], ...] = (("mL", "raw"), ("ln(mL + 1)", "log"))
     for name, scale in scales:
-        found = repeatability(both, "patient_id", "volume_ml", order="scan", scale=scale, offset=OFFSET_ML)
+        found = repeated_scans(both, "patient_id", "volume_ml", order="scan", scale=scale, offset=OFFSET_ML)
         change = found.smallest_detectable_change if scale == "raw" else float(found.ratio_limit or np.nan)
         rows.append(
             {"scale": name, "n": found.n, "icc": found.icc, "icc_ci_low": found.icc_low,
