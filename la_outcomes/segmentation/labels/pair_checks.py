@@ -15,7 +15,7 @@ from la_outcomes.segmentation.labels.working import GRID_MM, Mask, blurred_insid
 BLOOD_HU = 85.0
 BONE_HU = 300.0
 FROM_BONE_MM = 5.0
-CONTRAST_ML = 4.0
+CONTRAST_ML = 12.0
 TISSUE_HU = (26.0, 42.0)
 SHORTEST_FLAIR_MM = 70.0
 T1_CORRELATION = -0.05

@@ -12,16 +12,13 @@ from la_outcomes.dictionary import load_dictionary
 from la_outcomes.imaging.geometry import Image, volume_ml
 from la_outcomes.segmentation.labels.coregistration import Coregistration, align
 from la_outcomes.segmentation.labels.working import (
-    GRID_MM,
     Mask,
     WorkingScan,
-    blurred_inside,
     csf_on_ct,
     csf_on_flair,
 )
 
 EDGE_VOXELS = 2
-MAP_BLUR_VOXELS = 2.0
 NO_OVERLAP_DICE = 0.5
 NO_LIKENESS = 0.15
 CSF_FIT = "-m NCC 2x2x2 -n 30x15"
@@ -76,8 +73,7 @@ def judge(
     """Quality of one pair.
 
     ``carried`` is the soft map (0..1) with the infarct still in it and ``inside_ct`` the intracranial mask,
-    both on the CT's grid; ``wmh_volume_ml`` the volume before it was carried. CSF maps are soft: dark in
-    the CT below 13.5 HU, dark in the FLAIR below 0.7 of the brain's median.
+    both on the CT's grid; ``wmh_volume_ml`` the volume before it was carried.
     """
     low, high = np.percentile(found.jacobian, [1, 99])
     total = float(carried.data.sum())
@@ -135,10 +131,8 @@ def csf_shift_mm(ct: WorkingScan, flair: WorkingScan) -> float:
     if min(both.sum(), deep.sum()) < SMALLEST_BRAIN:
         return LARGEST_SHIFT_MM
     grid = ct.image.affine
-    maps = (csf_on_ct(ct), ct.mask), (csf_on_flair(flair, both), flair.mask)
     fixed, moving = (
-        Image(np.where(mask, blurred_inside(values, mask, 2.0), 0.0).astype(np.float32), grid)
-        for values, mask in maps
+        Image(values.astype(np.float32), grid) for values in (csf_on_ct(ct), csf_on_flair(flair, both))
     )
     matrix = align(CSF_FIT, fixed, moving, np.eye(4), Image(deep.astype(np.float32), grid))
     points = np.argwhere(ct.mask)[::50] @ grid[:3, :3].T + grid[:3, 3]
@@ -151,9 +145,7 @@ def csf_correlation(ct: WorkingScan, flair: WorkingScan) -> float:
     core = ndimage.binary_erosion(ct.mask, iterations=EDGE_VOXELS) & flair.mask
     if core.sum() < 100:
         return 0.0
-    blur_mm = MAP_BLUR_VOXELS * GRID_MM[0]
-    first = blurred_inside(csf_on_ct(ct), ct.mask, blur_mm)[core]
-    second = blurred_inside(csf_on_flair(flair, core), flair.mask, blur_mm)[core]
+    first, second = csf_on_ct(ct)[core], csf_on_flair(flair, core)[core]
     if first.std() == 0 or second.std() == 0:
         return 0.0
     return float(np.corrcoef(first, second)[0, 1])

@@ -1,4 +1,4 @@
-"""Scans as coregistration and quality control look at them: orthogonal grids of 2.5 mm, CSF as a soft map."""
+"""Scans as coregistration and quality control see them: orthogonal grids of 2.5 mm, dark parts as maps."""
 
 from __future__ import annotations
 
@@ -14,10 +14,8 @@ from la_outcomes.imaging.geometry import Image, orthogonal_grid, resample_to
 GRID_MM = (2.5, 2.5, 2.5)
 MARGIN_MM = 12.0
 NEAR_BRAIN_MM = 4.0
-CSF_HU = 13.5
-CSF_SLOPE_HU = 3.5
-CSF_SHARE_OF_BRAIN_SIGNAL = 0.7
-CSF_SLOPE_SHARE = 0.1
+BRAIN_HU = 28.0
+MAP_BLUR_MM = 2.0
 _BRAIN_RANGE_HU = (-10.0, 60.0)
 
 Mask = npt.NDArray[np.bool_]
@@ -90,17 +88,16 @@ def centre_mm(scan: WorkingScan) -> Volume:
 
 
 def csf_on_ct(ct: WorkingScan) -> Volume:
-    """How much each place looks like CSF on CT, 0..1: the logistic of HU below 13.5."""
-    smooth = blurred_inside(np.clip(ct.image.data, -100.0, None), ct.mask, GRID_MM[0])
-    return _logistic((CSF_HU - smooth) / CSF_SLOPE_HU)
+    """How dark each place is against brain on CT, 0 (28 HU and more) to 1 (0 HU).
+
+    No threshold parts CSF from brain: in thick slices sulci hardly fall below 20 HU.
+    """
+    smooth = blurred_inside(np.clip(ct.image.data, 0.0, BRAIN_HU), ct.mask, MAP_BLUR_MM)
+    return np.where(ct.mask, 1.0 - smooth / BRAIN_HU, 0.0)
 
 
 def csf_on_flair(flair: WorkingScan, where: Mask) -> Volume:
-    """The same on FLAIR: the logistic of signal below 0.7 of the median in ``where``."""
+    """The same on FLAIR: 0 (the median in ``where``, and brighter) to 1 (no signal)."""
     level = float(np.median(flair.image.data[where]))
-    relative = blurred_inside(flair.image.data, flair.mask, GRID_MM[0]) / level
-    return _logistic((CSF_SHARE_OF_BRAIN_SIGNAL - relative) / CSF_SLOPE_SHARE)
-
-
-def _logistic(values: Volume) -> Volume:
-    return np.asarray(1.0 / (1.0 + np.exp(-np.clip(values, -50, 50))))
+    smooth = blurred_inside(np.clip(flair.image.data / level, 0.0, 1.0), flair.mask, MAP_BLUR_MM)
+    return np.where(flair.mask, 1.0 - smooth, 0.0)

@@ -1,0 +1,37 @@
+"""The benchmarks of labels run from the packaged template alone, and go on where they were stopped."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+ROOT = Path(__file__).resolve().parents[4]
+
+
+def run(script: str, *arguments: object) -> str:
+    """What a benchmark prints."""
+    command = [sys.executable, str(ROOT / "benchmarks" / script), *map(str, arguments)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=900)
+    assert done.returncode == 0, done.stderr[-2000:]
+    return done.stdout
+
+
+@pytest.mark.slow
+def test_bed_candidates_misalignments_and_infarcts(tmp_path: Path) -> None:
+    bed, out = tmp_path / "bed", tmp_path / "out"
+    run("coregistration_bed.py", "--bed", bed, "--pairs", 2)
+    first = (bed / "pair000" / "ct.nii.gz").read_bytes()
+    run("coregistration_bed.py", "--bed", bed, "--pairs", 2)
+    assert (bed / "pair000" / "ct.nii.gz").read_bytes() == first
+    printed = run("coregistration.py", "--bed", bed, "--out", out, "--methods", "default", "header alone")
+    rows = pd.read_csv(out / "coregistration.csv").set_index(["method", "pair"])
+    assert (rows.loc["default"].brain_mm < 3).all()
+    assert (rows.loc["header alone"].brain_mm > rows.loc["default"].brain_mm).all()
+    assert "brain masks" in printed
+    assert "of 2 random starts failed" in run("coregistration.py", "--bed", bed, "--out", out, "--starts", 2)
+    assert "csf_shift_mm" in run("quality_control.py", "--bed", bed, "--out", out, "--misalignments", 6)
+    assert "wmh_lost_ml" in run("infarcts.py", "--bed", bed, "--out", out)
