@@ -209,8 +209,8 @@ class MainEstimate:
 
 
 MAIN_ESTIMATES = (
-    MainEstimate("odds_ratio", "Common odds ratio of a worse mRS per SD", odds_ratio, True, True),
-    MainEstimate("hazard_ratio", "Hazard ratio of death per SD", hazard_ratio, True, True),
+    MainEstimate("odds_ratio", "Common odds ratio of a worse mRS per own SD", odds_ratio, True, True),
+    MainEstimate("hazard_ratio", "Hazard ratio of death per own SD", hazard_ratio, True, True),
     MainEstimate("age_ratio", "Ratio of volume (mL + 1) per 10 years of age", age_ratio, True, False),
     MainEstimate("concordance", "CCC of CT with MRI volume", concordance, False, False),
 )

@@ -18,8 +18,7 @@ def write_curve(
     """The estimate under each alternative, one at a time."""
     table, refused = specification_curve(patients, request.outcome, column, main, request.seed)
     n = int(table["n"].max())
-    each = "; each per its own SD" if "per SD" in main.printed else ""
-    said = f"{main.printed}, {label(column)}, under one alternative choice at a time{each}"
+    said = f"{main.printed}, {label(column)}, under one alternative choice at a time"
     outputs.table(main.name, table, said, n=n)
     outputs.figure(
         main.name, curve_figure(table, main.printed, ratio=main.ratio),
