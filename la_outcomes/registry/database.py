@@ -99,11 +99,14 @@ def _freshest(path: Path) -> duckdb.DuckDBPyConnection:
 
 
 def _connect(path: Path, *, read_only: bool) -> duckdb.DuckDBPyConnection:
+    before = path.stat().st_ino if path.exists() else None
     try:
         connection = duckdb.connect(str(path), read_only=read_only, config=_READ_ONLY if read_only else {})
     except duckdb.Error as error:
         raise _explained(error, path) from error
-    if not wal_path(path).exists() and path.stat().st_size < _least_size(connection):
+    now = path.stat()
+    was_replaced = now.st_ino != before  # by a newer snapshot: its size says nothing of what was opened
+    if not was_replaced and not wal_path(path).exists() and now.st_size < _least_size(connection):
         connection.close()
         raise damaged("the file was cut short", path)
     return connection
