@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -38,7 +39,7 @@ def open_for_writing(path: str | Path) -> Iterator[duckdb.DuckDBPyConnection]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    connection = _connect(path, read_only=False)
+    connection = _connect_to_write(path)
     try:
         migrate(connection, path)
         schema.refresh(connection)
@@ -74,6 +75,16 @@ def open_read_only(path: str | Path) -> duckdb.DuckDBPyConnection:
             hint="la-outcomes ingest brings an older registry up to date",
         )
     return connection
+
+
+def _connect_to_write(path: Path) -> duckdb.DuckDBPyConnection:
+    """Open as the writer; after a crash a reader may hold the registry itself for the moment it reads."""
+    for pause_s in (0.1, 0.2, 0.4, 0.8):
+        try:
+            return _connect(path, read_only=False)
+        except RegistryLockedError:
+            time.sleep(pause_s)
+    return _connect(path, read_only=False)
 
 
 def check_not_held(registry: Path) -> None:
