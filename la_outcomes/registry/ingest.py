@@ -74,11 +74,20 @@ def rebuild(folders: Sequence[str | Path], registry: str | Path) -> IngestReport
     with open_for_writing(fresh) as connection:
         report = take_in_files(connection, files)
     if registry.exists():
-        os.replace(registry, registry.with_suffix(".before-rebuild.duckdb"))
+        _set_aside(registry, registry.with_suffix(".before-rebuild.duckdb"))
     wal_path(registry).unlink(missing_ok=True)
     os.replace(fresh, registry)
     os.replace(snapshot_path(fresh), snapshot_path(registry))
     return report
+
+
+def _set_aside(registry: Path, copy: Path) -> None:
+    """Give the registry a second name, so that readers find one at every moment of its replacement."""
+    copy.unlink(missing_ok=True)
+    try:
+        os.link(registry, copy)
+    except OSError:  # a file system without hard links
+        os.replace(registry, copy)
 
 
 def _shard_files(folders: Sequence[str | Path], registry: Path) -> list[ShardFile]:
