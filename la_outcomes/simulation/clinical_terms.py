@@ -42,11 +42,12 @@ def linear_predictor(columns: Columns, model: Mapping[str, Any]) -> FloatArray:
     total = np.full(len(columns["age_years"]), float(model.get("intercept", 0.0)))
     for name, coefficient in model.items():
         if name not in _NOT_TERMS:
-            total += coefficient * _term(columns, name)
+            total += coefficient * term(columns, name)
     return total
 
 
-def _term(columns: Columns, name: str) -> FloatArray:
+def term(columns: Columns, name: str) -> FloatArray:
+    """(n,) values of a term by its name in ``parameters.yaml``. Raises ``InputError`` for any other name."""
     if name in _TERMS:
         return np.asarray(_TERMS[name](columns), dtype=float)
     if name in _PLAIN:
