@@ -31,7 +31,7 @@ class Cluster:
             raise UsageError(
                 f"not a cluster: {self.address!r}", hint="slurm, tcp://127.0.0.1:PORT or tls://HOST:PORT"
             )
-        if parts.scheme == "tcp" and not _is_loopback(parts.hostname):
+        if parts.scheme == "tcp" and not is_loopback(parts.hostname):
             raise UsageError(
                 f"{self.address} would carry cases in the clear",
                 hint="tls://HOST:PORT with Dask's distributed.comm.tls settings; tcp:// is for this machine",
@@ -42,7 +42,8 @@ Jobs = int | Cluster
 """Number of processes here, or a cluster."""
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """True where only this machine can reach the host; names other than localhost are looked up by nobody."""
     if host == "localhost":
         return True
     try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import os
 import socket
 import webbrowser
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from la_outcomes.errors import InputError, UsageError
+from la_outcomes.execution.jobs import is_loopback
 from la_outcomes.registry.files import imports_folder
 from la_outcomes.review.sessions import PSEUDONYM, Door, read_tokens
 
@@ -90,16 +90,6 @@ def make_site(asked: Serving, port: int) -> Site:
         scheme=scheme,
         cookie=f"la_review_{port}",
     )
-
-
-def is_loopback(host: str) -> bool:
-    """True where only this machine can reach the host; names other than localhost are looked up by nobody."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _check(asked: Serving) -> None:

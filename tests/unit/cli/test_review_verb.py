@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from la_outcomes.cli.main import run
+from la_outcomes.execution.jobs import is_loopback
 from la_outcomes.registry.database import open_for_writing
-from la_outcomes.review.server import is_loopback
 
 
 @pytest.fixture
