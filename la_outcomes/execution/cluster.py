@@ -63,6 +63,7 @@ class _Flight:
         self._client, self._function, self._cases, self._ids = client, function, cases, ids
         self._resources = resources
         self._waiting = list(range(len(cases)))[::-1]
+        self._suspects: list[int] = []
         self._running: dict[Any, int] = {}
         self._losses: Counter[int] = Counter()
         self._workers, self._asked = 0, -math.inf
@@ -88,13 +89,17 @@ class _Flight:
 
     def _send(self, ended: Any) -> None:
         while self._waiting and len(self._running) < self._room():
-            index = self._waiting.pop()
-            future = self._client.submit(
-                run_case, self._function, self._cases[index], self._ids[index],
-                pure=False, resources=self._resources or None,
-            )  # fmt: skip
-            self._running[future] = index
-            ended.add(future)
+            self._send_one(self._waiting.pop(), ended)
+        if self._suspects and not self._running:
+            self._send_one(self._suspects.pop(), ended)
+
+    def _send_one(self, index: int, ended: Any) -> None:
+        future = self._client.submit(
+            run_case, self._function, self._cases[index], self._ids[index],
+            pure=False, resources=self._resources or None,
+        )  # fmt: skip
+        self._running[future] = index
+        ended.add(future)
 
     def _room(self) -> int:
         now = time.monotonic()
@@ -103,7 +108,11 @@ class _Flight:
         return CASES_AHEAD * max(self._workers, 1)
 
     def _outcome(self, future: Any) -> tuple[int, Outcome] | None:
-        """Outcome of an ended future; None where its worker was lost and the case goes out again."""
+        """Outcome of an ended future; None where its worker was lost and the case goes out again.
+
+        A lost worker takes the case that waited behind with it. So both go again at the end, each with
+        nothing beside it: the next loss is then its own.
+        """
         index = self._running.pop(future)
         if future.status == "finished":
             return index, future.result()
@@ -112,7 +121,7 @@ class _Flight:
         self._losses[index] += 1
         if self._losses[index] > TRIES_AFTER_A_LOST_WORKER:
             return index, Outcome(self._ids[index], "failed_transient", KILLED, 0.0)
-        self._waiting.insert(0, index)
+        self._suspects.append(index)
         return None
 
 
