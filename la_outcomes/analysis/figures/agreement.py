@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from itertools import pairwise
+from textwrap import fill
 
 import numpy as np
 import pandas as pd
@@ -22,6 +23,7 @@ from la_outcomes.analysis.figures.base import (
 )
 
 _MOST_POINTS = 4000
+_TITLE_LETTERS = 80  # that fit over a page's width
 _RATIO_TICKS = (0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20)
 
 
@@ -76,7 +78,8 @@ def bland_altman_figure(
                 raw.set_ylabel("Difference, mL")
                 ratio.set_ylabel("Ratio of (mL + 1)")
         figure.supxlabel("Mean of both volumes, mL (log scale)", fontsize=8)
-        figure.suptitle(f"{labels[0]} minus (above) or over (below) {labels[1]}", fontsize=8)
+        title = f"{labels[0]} minus (above) or over (below) {labels[1]}"
+        figure.suptitle(fill(title, _TITLE_LETTERS if n > 1 else _TITLE_LETTERS // 2), fontsize=8)
     return figure
 
 

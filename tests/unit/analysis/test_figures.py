@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from la_outcomes.analysis.figures import base, dag
-from la_outcomes.analysis.figures.agreement import scatter_figure
+from la_outcomes.analysis.figures.agreement import bland_altman_figure, scatter_figure
 from la_outcomes.analysis.figures.base import FIGURE_DPI, save_figure
 from la_outcomes.analysis.figures.decision import decision_figure
 from la_outcomes.analysis.figures.flow import cohorts_figure, flow_figure
@@ -127,3 +127,13 @@ def test_decision_curves_and_flow_by_cohort_say_what_they_show() -> None:
     texts = [text.get_text() for text in figure.axes[0].texts]
     assert texts.count("Patients\nn = 10") == 2
     assert "− 3 no CT" in texts
+
+
+def test_the_title_of_a_single_bland_altman_panel_stays_inside_the_figure() -> None:
+    pairs = pd.DataFrame({"a": [1.0, 2.0, 5.0, 9.0], "b": [1.5, 2.5, 4.0, 8.0]})
+    labels = ("Pseudo-label volume", "WMH volume on MRI")
+    figure = bland_altman_figure({"external test": pairs}, "a", "b", labels)
+    figure.canvas.draw()
+    (title,) = [text for text in figure.texts if "minus" in text.get_text()]
+    extent = title.get_window_extent()
+    assert 0 <= extent.x0 < extent.x1 <= figure.bbox.width
