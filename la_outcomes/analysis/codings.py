@@ -29,6 +29,8 @@ class Coding(Protocol):
 
 @dataclass(frozen=True)
 class Numeric:
+    """A number as it is: one column."""
+
     name: str
 
     @property
@@ -45,6 +47,8 @@ class Numeric:
 
 @dataclass(frozen=True)
 class Categories:
+    """One 0/1 column a level but the first, which is the reference."""
+
     name: str
     levels: tuple[Hashable, ...]
 
@@ -70,6 +74,8 @@ class Categories:
 
 @dataclass(frozen=True)
 class Spline:
+    """A restricted cubic spline: the number itself and len(knots) - 2 further columns (Harrell)."""
+
     name: str
     knots: tuple[float, ...]
 
@@ -87,6 +93,8 @@ class Spline:
 
 @dataclass(frozen=True)
 class Interaction:
+    """Products of the parts' columns."""
+
     parts: tuple[Coding, ...]
 
     @property
@@ -106,12 +114,14 @@ class Interaction:
 
 
 def column(frame: pd.DataFrame, name: str) -> pd.Series:
+    """One column; raises ``StatisticsError`` where there is none of this name."""
     if name not in frame.columns:
         raise StatisticsError(f"there is no column {name!r}", where=name, hint="check the column's name")
     return frame[name]
 
 
 def numbers(frame: pd.DataFrame, name: str) -> FloatArray:
+    """(n,) values of one column, missing as NaN; raises ``StatisticsError`` where it holds no numbers."""
     values = column(frame, name)
     if isinstance(values.dtype, pd.CategoricalDtype) or values.dtype.kind not in "biuf":
         raise StatisticsError(f"{name} does not hold numbers", where=name, hint="use CategoricalTerm")

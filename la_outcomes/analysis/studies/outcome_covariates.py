@@ -37,21 +37,26 @@ def covariates(outputs: Outputs, patients: pd.DataFrame, outcome: str, wanted: S
             _imputed_coefficients(outputs, patients, outcome, names)
 
 
+def _odds_table(rows: pd.DataFrame, low: str, high: str) -> pd.DataFrame:
+    """Covariates in words with their common odds ratios; ``low`` and ``high`` name the limits' columns."""
+    return pd.DataFrame(
+        {
+            "covariate": [label(term) for term in rows["term"]],
+            "per": [_PER.get(term, "yes v no") for term in rows["term"]],
+            _ODDS: rows["odds_ratio"],
+            f"{_ODDS}_ci_low": rows[low],
+            f"{_ODDS}_ci_high": rows[high],
+            "p_value": rows["p"],
+        }
+    )
+
+
 def _imputed_coefficients(
     outputs: Outputs, patients: pd.DataFrame, outcome: str, names: Sequence[str]
 ) -> None:
     pooled = imputed_coefficients(patients, outcome, names, outputs.run.seed or 0)
     rows = pooled.coefficients
-    table = pd.DataFrame(
-        {
-            "covariate": [label(term) for term in rows["term"]],
-            "per": [_PER.get(term, "yes v no") for term in rows["term"]],
-            _ODDS: rows["odds_ratio"],
-            f"{_ODDS}_ci_low": rows["odds_ratio_low"],
-            f"{_ODDS}_ci_high": rows["odds_ratio_high"],
-            "p_value": rows["p"],
-        }
-    )
+    table = _odds_table(rows, "odds_ratio_low", "odds_ratio_high")
     said = f"{label(outcome)}: the same with missing covariates and outcomes imputed by chained equations, "
     said += f"m = {pooled.m}, Rubin's rules"
     outputs.table("covariates_imputed", table, said, n=pooled.n)
@@ -68,16 +73,7 @@ def _coefficients(
 ) -> None:
     fitted = fit_specification(patients, outcome, "covariates", [], names)
     rows = fitted.fit.coefficients
-    table = pd.DataFrame(
-        {
-            "covariate": [label(term) for term in rows["term"]],
-            "per": [_PER.get(term, "yes v no") for term in rows["term"]],
-            _ODDS: rows["odds_ratio"],
-            f"{_ODDS}_ci_low": rows["ci_low"],
-            f"{_ODDS}_ci_high": rows["ci_high"],
-            "p_value": rows["p"],
-        }
-    )
+    table = _odds_table(rows, "ci_low", "ci_high")
     said = f"{label(outcome)}: mutually adjusted common odds ratios of the covariates, without LA volume"
     said += f"; {errors_in_words(fitted.fit.n_clusters)}; {fitted.fit.n_dropped} incomplete patients left out"
     if fitted.left_out:
