@@ -49,7 +49,6 @@ INFARCT_ML = (0.0, 2.0, 10.0, 40.0, 100.0)
 INFARCT_ON = ("both", "CT", "FLAIR")
 LOCAL_REACH_MM = 16.0
 TURN_DEG, SHIFT_MM = 25.0, 30.0
-Matrix = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,13 +127,8 @@ def draw(number: int, seed: int, anatomies: Path | None, infarcts: Path | None) 
     drawn = simulate_pair(load_anatomy(facts["anatomy"], anatomies), spec, seed)
     facts |= {"simulator": load_parameters()["version"], "icv_ml": drawn.icv_ml, "seed": seed}
     inside = is_tissue(drawn.head.tissue, INTRACRANIAL).astype(np.float32)
-    on_ct, on_flair = (
-        _share(inside, drawn, image, mm, pose)
-        for image, mm, pose in (
-            (drawn.ct, facts["ct_mm"], drawn.ct_pose),
-            (drawn.flair, facts["flair_mm"], drawn.flair_pose),
-        )
-    )
+    ct_grid = Grid(drawn.ct.shape, drawn.ct.affine, facts["ct_mm"], drawn.ct_pose)
+    on_ct, on_flair = (_share(inside, drawn, grid) for grid in (ct_grid, drawn.flair_grid))
     cts = [drawn.ct, drawn.tissue_ct, drawn.infarct_ct, on_ct]
     if facts["skull"] == "no skull":
         cts[0] = Image(np.where(on_ct.data > 0.5, drawn.ct.data, 0).astype(np.int16), drawn.ct.affine)
@@ -172,11 +166,8 @@ def _patient(
     )  # fmt: skip
 
 
-def _share(
-    inside: npt.NDArray[np.float32], drawn: SimulatedPair, like: Image, mm: float, pose: Matrix
-) -> Image:
-    grid = Grid(like.shape, like.affine, mm, pose)
-    return Image(sample_share(inside, drawn.head.affine, grid, step_mm=1.0), like.affine)
+def _share(inside: npt.NDArray[np.float32], drawn: SimulatedPair, grid: Grid) -> Image:
+    return Image(sample_share(inside, drawn.head.affine, grid, step_mm=1.0), grid.affine)
 
 
 def _moved(
