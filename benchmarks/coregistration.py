@@ -219,10 +219,7 @@ def _stored(store: Path, pattern: str, methods: list[str] | None = None) -> pd.D
 
 def mask_table(out: Path) -> pd.DataFrame:
     """Brain masks against truth: mean, worst, and error of the intracranial volume."""
-    found = [
-        json.loads(path.read_text()) for path in sorted((out / "coregistration_rows").glob("*.masks.json"))
-    ]
-    frame = pd.DataFrame(found)
+    frame = _stored(out / "coregistration_rows", "masks *.json")
     columns = {}
     for name in ("ct", "flair"):
         error = frame[f"{name}_icv_error"]

@@ -6,8 +6,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
+import SimpleITK as sitk
+
+from benchmarks.coregistration_bed import draw
+from la_outcomes.segmentation.labels.coregistration import carry
 
 ROOT = Path(__file__).resolve().parents[4]
 
@@ -35,3 +40,19 @@ def test_bed_candidates_misalignments_and_infarcts(tmp_path: Path) -> None:
     assert "of 2 random starts failed" in run("coregistration.py", "--bed", bed, "--out", out, "--starts", 2)
     assert "csf_shift_mm" in run("quality_control.py", "--bed", bed, "--out", out, "--misalignments", 6)
     assert "wmh_lost_ml" in run("infarcts.py", "--bed", bed, "--out", out)
+
+
+def test_the_bed_knows_all_that_parts_its_two_scans() -> None:
+    """Bend, pose and the scanner's distortion: leaving out any of them from the exact map makes it worse."""
+    pair = draw(1, 1, None, None)
+    parts = [pair.truth.GetNthTransform(n) for n in range(pair.truth.GetNumberOfTransforms())]
+    assert len(parts) == 4
+
+    def overlap(transform: sitk.Transform) -> float:
+        carried, there = carry(pair.wmh_flair, pair.ct, transform).data, pair.wmh_ct.data
+        return float(2 * np.minimum(carried, there).sum() / (carried.sum() + there.sum()))
+
+    exact = overlap(pair.truth)
+    for left_out in range(4):
+        rest = sitk.CompositeTransform([part for place, part in enumerate(parts) if place != left_out])
+        assert overlap(rest) < exact - 0.02
