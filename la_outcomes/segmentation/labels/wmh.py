@@ -66,7 +66,7 @@ def classical_wmh(flair: Image, inside: Mask, infarct: Mask | None = None) -> Wm
     values are the logistic of signal relative to white matter around the threshold (1.33), so that edges
     keep their partial volume. Raises ``InputError`` where there is no white matter to compare with.
     """
-    relative = relative_to_white_matter(flair, inside)
+    relative = np.where(inside, relative_to_white_matter(flair, inside), 0.0)
     surface = _depth_mm(inside, flair.spacing_mm)
     least = np.where(surface > DEEP_MM, THRESHOLD, BRIGHT_THRESHOLD)
     candidate = inside & (surface > SURFACE_MM) & (_denoised(relative, flair) > least)
@@ -82,10 +82,15 @@ def classical_wmh(flair: Image, inside: Mask, infarct: Mask | None = None) -> Wm
 
 
 def relative_to_white_matter(flair: Image, inside: Mask) -> Volume:
-    """Signal as a multiple of white matter's, slow changes of the coil taken out; 0 outside the brain."""
+    """Signal as a multiple of white matter's, slow changes of the coil taken out.
+
+    ``inside`` (a rough intracranial mask) says where white matter is looked for; what lies outside it is
+    levelled too, and far from it divided by white matter's overall signal. Raises ``InputError`` where
+    there is no white matter to compare with.
+    """
     values = flair.data.astype(np.float32)
     deep = inside & (_depth_mm(inside, flair.spacing_mm) > 12.0)
-    if deep.sum() < 100:
+    if np.count_nonzero(deep) < 100:
         raise InputError("the brain on the FLAIR is too small to know its white matter")
     white = _white_matter(values[deep])
     sample = inside & (values > 0.8 * white) & (values < 1.15 * white)
@@ -93,7 +98,7 @@ def relative_to_white_matter(flair: Image, inside: Mask) -> Volume:
     total = ndimage.gaussian_filter(np.where(sample, values, 0.0), sigmas)
     weight = ndimage.gaussian_filter(sample.astype(np.float32), sigmas)
     local = np.where(weight > 0.02, total / np.maximum(weight, 0.02), white)
-    return np.asarray(np.where(inside, values / local, 0.0))
+    return np.asarray(values / local)
 
 
 def _white_matter(values: Volume) -> float:

@@ -18,7 +18,10 @@ NAMES = ("wmh", "la")
 
 
 def flair_for_network(flair: Image, inside: npt.NDArray[np.bool_]) -> Image:
-    """What a FLAIR model sees in place of HU: signal with white matter at 100; 0 outside the brain."""
+    """What a FLAIR model sees in place of HU: signal with white matter at 100, inside the head and out.
+
+    ``inside`` may be rough: it only says where white matter is looked for.
+    """
     relative = relative_to_white_matter(flair, inside)
     return Image((SIGNAL_UNITS * relative).astype(np.float32), flair.affine)
 

@@ -30,7 +30,10 @@ _FOLD = "fold_{}."
 
 
 def read_weights(path: Path, card: Mapping[str, Any]) -> Weights:
-    """The bundle's safetensors; raises ``InputError`` where they are missing or not those of the card."""
+    """The bundle's safetensors, as float32 where stored as float16.
+
+    Raises ``InputError`` where they are missing or not those of the card.
+    """
     from safetensors.torch import load
 
     file = path / TENSORS_FILE
@@ -41,7 +44,8 @@ def read_weights(path: Path, card: Mapping[str, Any]) -> Weights:
             where=file,
             hint="copy the whole bundle again; fine-tuning and verifying need its safetensors",
         )
-    return load(file.read_bytes())
+    loaded = load(file.read_bytes())
+    return {name: t.float() if t.is_floating_point() else t for name, t in loaded.items()}
 
 
 def network_state(network: torch.nn.Module) -> dict[str, torch.Tensor]:

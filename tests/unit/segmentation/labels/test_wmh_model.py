@@ -5,15 +5,17 @@ from __future__ import annotations
 from dataclasses import asdict
 from pathlib import Path
 
+import numpy as np
 import pytest
 from pair_phantom import dice, make_pair
+from scipy import ndimage
 from toy_bundle import onnx_network, write_bundle
 
 from la_outcomes.errors import InputError, UsageError
 from la_outcomes.imaging.geometry import volume_ml
 from la_outcomes.segmentation.bundle import load_bundle
 from la_outcomes.segmentation.labels.sources import configure
-from la_outcomes.segmentation.labels.wmh_model import wmh_from_model
+from la_outcomes.segmentation.labels.wmh_model import flair_for_network, wmh_from_model
 from la_outcomes.segmentation.preprocessing import InputSpec
 
 SPEC = InputSpec(160, 1.2, hu_low=0.0, hu_high=250.0, hu_centre=100.0, hu_scale=40.0)
@@ -48,3 +50,14 @@ def test_a_flair_bundle_is_part_of_what_identifies_a_label(tmp_path: Path) -> No
     )
     with pytest.raises(UsageError):
         configure("model")
+
+
+def test_the_network_sees_what_lies_outside_a_rough_mask() -> None:
+    pair = make_pair(lesion=0.5)
+    rough = ndimage.binary_erosion(pair.inside_flair, iterations=3)
+    seen, rougher = (flair_for_network(pair.flair, m).data for m in (pair.inside_flair, rough))
+    white = pair.inside_flair & (pair.wmh_flair.data == 0) & (pair.flair.data > 88) & (pair.flair.data < 112)
+    assert np.median(seen[white]) == pytest.approx(100, abs=4)
+    scalp = ~pair.inside_flair & (pair.flair.data > 60)
+    assert np.median(seen[scalp]) == pytest.approx(90, abs=8)
+    assert np.abs(seen - rougher)[pair.inside_flair].mean() < 3
