@@ -31,7 +31,9 @@ def command(
         str | None,
         typer.Option(help="the tool behind the masks or the command: a recipe's name or a YAML file"),
     ] = None,
-    wmh_model: Annotated[Path | None, typer.Option(help="bundle of a FLAIR model")] = None,
+    wmh_model: Annotated[
+        str | None, typer.Option(help="a packaged FLAIR model's name (wmh-flair-sim), or a bundle's folder")
+    ] = None,
     infarct: Annotated[
         str,
         typer.Option(
@@ -51,8 +53,9 @@ def command(
     from la_outcomes.execution import count_statuses, raise_if_any_failed
     from la_outcomes.segmentation.labels.pseudo_labels import label_pairs
     from la_outcomes.segmentation.labels.sources import configure
+    from la_outcomes.segmentation.packaged import bundle_path
 
-    source = configure(wmh, wmh_tool, wmh_model)
+    source = configure(wmh, wmh_tool, None if wmh_model is None else bundle_path(wmh_model))
     with dry_run(dry, jobs, out, table="pseudo_labels", registry=registry):
         place = where_to_run(jobs, cluster)
         outcomes = label_pairs(pairs, out, source=source, infarcts=infarct, jobs=place)

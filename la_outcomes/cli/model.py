@@ -1,4 +1,4 @@
-"""``la-outcomes model``: show, import, verify, calibrate or activate a model bundle."""
+"""``la-outcomes model``: show, copy, import, verify, calibrate or activate a model bundle."""
 
 from __future__ import annotations
 
@@ -11,32 +11,32 @@ import typer
 from la_outcomes.cli.registry_options import RegistryOption
 from la_outcomes.errors import InputError
 
-app = typer.Typer(help="Show, import, verify, calibrate or activate a model bundle.", no_args_is_help=True)
+app = typer.Typer(
+    help="Show, copy, import, verify, calibrate or activate a model bundle.", no_args_is_help=True
+)
 
-Bundle = Annotated[Path, typer.Argument(help="folder of the bundle")]
+Bundle = Annotated[str, typer.Argument(help="a packaged model's name, or the folder of a bundle")]
 
 
 @app.command()
 def show(bundle: Bundle, card: Annotated[bool, typer.Option(help="the whole card as JSON")] = False) -> None:
     """What a bundle is, what it was trained on, and what it is for."""
-    from la_outcomes.cli.train import describe_parity
-    from la_outcomes.segmentation.bundle import load_bundle
+    from la_outcomes.cli.model_card import describe
+    from la_outcomes.segmentation.bundle import opened, read_card
+    from la_outcomes.segmentation.engines import DEFAULT_ENGINE
+    from la_outcomes.segmentation.packaged import bundle_path
 
-    loaded = load_bundle(bundle)
-    if card:
-        print(json.dumps(loaded.card, indent=1))
-        return
-    training, spec = loaded.card["training"], loaded.spec
-    print(f"{loaded.name}, sha256 {loaded.model_sha256}")
-    grid = (
-        f"{spec.size_px} px of {spec.spacing_mm:g} mm, {spec.slices} slice{'s'[: spec.slices > 1]} at a time"
-    )
-    print(f"  sees {grid}, {spec.hu_low:g} to {spec.hu_high:g} HU; gives {', '.join(loaded.outputs.names)}")
-    print(f"  trained on {training['patients']} patients{', simulated' if training['simulated'] else ''}")
-    print(f"  {training['split']}; slices {training['slice_spacing_mm']} mm apart")
-    print(describe_parity(loaded.card["parity"]))
-    print(f"  intended use: {loaded.card['intended_use']}")
-    print(f"  limits: {loaded.card['limits']}")
+    folder = bundle_path(bundle)
+    loaded = opened(folder, read_card(folder), DEFAULT_ENGINE, "cpu")
+    print(json.dumps(loaded.card, indent=1) if card else "\n".join(describe(loaded)))
+
+
+@app.command()
+def copy(bundle: Bundle, out: Annotated[Path, typer.Option(help="folder of the copy; new or empty")]) -> None:
+    """Copy a bundle, so that a packaged model can be calibrated or have another engine proven."""
+    from la_outcomes.segmentation.packaged import copy_bundle
+
+    print(f"{bundle} copied to {copy_bundle(bundle, out)}")
 
 
 @app.command()
@@ -52,8 +52,13 @@ def verify(
     Engines: onnxruntime, openvino-f32, openvino-bf16. An engine that passes is noted in the card.
     """
     from la_outcomes.segmentation.bundle import opened, read_card
+    from la_outcomes.segmentation.engines import DEFAULT_ENGINE
+    from la_outcomes.segmentation.packaged import bundle_path, refuse_packaged
 
-    loaded = opened(bundle, read_card(bundle), engine, "cpu")
+    folder = bundle_path(bundle)
+    if engine != DEFAULT_ENGINE and scans is not None:
+        refuse_packaged(folder)
+    loaded = opened(folder, read_card(folder), engine, "cpu")
     loaded.compute  # noqa: B018 - opens the network and compares its tensors with the card's
     print(f"{loaded.name}: card, hashes and network agree")
     if scans is None:
@@ -62,10 +67,10 @@ def verify(
     from la_outcomes.segmentation.cases import read_scans
     from la_outcomes.segmentation.training.parity import prove_engine
 
-    parity = prove_engine(bundle, engine, [case.path for case in read_scans(scans, modality="CT")])
+    parity = prove_engine(folder, engine, [case.path for case in read_scans(scans, modality="CT")])
     print(describe_parity(parity))
     if not parity["equivalent"]:
-        raise InputError("the bundle was not shown to be equivalent to nnU-Net's predictor", where=bundle)
+        raise InputError("the bundle was not shown to be equivalent to nnU-Net's predictor", where=folder)
 
 
 @app.command("import-nnunet")
@@ -97,11 +102,14 @@ def calibrate(
     """Fit MRI volume to this model's CT volume and write the calibration into the card.
 
     Use patients the model was not trained on. Later segmentations also give the calibrated volume and its
-    95 % prediction interval.
+    95 % prediction interval. A packaged model is copied first (model copy).
     """
     from la_outcomes.segmentation.calibration import calibrate as fit
+    from la_outcomes.segmentation.packaged import bundle_path, refuse_packaged
 
-    found = fit(bundle, predictions, mri)
+    folder = bundle_path(bundle)
+    refuse_packaged(folder)
+    found = fit(folder, predictions, mri)
     print(f"ln(MRI mL + 1) = {found.intercept:.3f} + {found.slope:.3f} ln(CT mL + 1), n = {found.n}")
     print(
         f"  residual SD {found.residual_sd:.3f}; CT volumes from {found.low_ml:.1f} to {found.high_ml:.1f} mL"

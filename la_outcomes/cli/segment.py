@@ -19,7 +19,7 @@ from la_outcomes.cli.engine_options import (
 
 def command(
     scans: Annotated[Path, typer.Argument(help="SCANS.csv (its CT rows) or one NIfTI file")],
-    model: Annotated[Path, typer.Option(help="folder of the bundle")],
+    model: Annotated[str, typer.Option(help="a packaged model's name (la-ct-sim), or a bundle's folder")],
     out: Annotated[Path, typer.Option(help="folder for masks, overlays and shards")],
     jobs: JobsOption = 1,
     cluster: ClusterOption = None,
@@ -37,10 +37,12 @@ def command(
     """
     from la_outcomes.execution import count_statuses, raise_if_any_failed
     from la_outcomes.segmentation.inference import segment_scans
+    from la_outcomes.segmentation.packaged import bundle_path
 
+    folder = bundle_path(model)
     with dry_run(dry, jobs, out, table="la_measurements", registry=registry):
         place = where_to_run(jobs, cluster)
-        outcomes = segment_scans(scans, model, out, jobs=place, device=device, engine=engine)
+        outcomes = segment_scans(scans, folder, out, jobs=place, device=device, engine=engine)
     print("; ".join(f"{count} {status}" for status, count in sorted(count_statuses(outcomes).items())))
     for outcome in outcomes:
         if outcome.status == "not_measured":

@@ -23,7 +23,10 @@ def command(
     iterations: Annotated[int | None, typer.Option(min=1, help="an epoch, instead of the recipe's")] = None,
     learning_rate: Annotated[float | None, typer.Option(help="instead of the recipe's")] = None,
     init_from: Annotated[
-        Path | None, typer.Option(help="bundle to fine-tune: grid, network, weights")
+        str | None,
+        typer.Option(
+            help="bundle to fine-tune (a packaged model's name or a folder): grid, network, weights"
+        ),
     ] = None,
     configuration: Annotated[
         str | None, typer.Option(help="grid and network instead of the recipe's; 'list' names them")
@@ -37,6 +40,7 @@ def command(
     Only accepted labels of the cohorts training and internal_validation are used; patients, and the
     anatomies of simulated heads, are kept apart. A killed training goes on from its last checkpoint.
     """
+    from la_outcomes.segmentation.packaged import bundle_path
     from la_outcomes.segmentation.training.recipes import CONFIGURATIONS, recipe
     from la_outcomes.segmentation.training.run import TrainingJob, train
 
@@ -54,7 +58,8 @@ def command(
         iterations=iterations,
         learning_rate=learning_rate,
     )
-    bundle = train(TrainingJob(labels_dir, out, chosen, accepted, seed, device, init_from, jobs, folds))
+    start = None if init_from is None else bundle_path(init_from)
+    bundle = train(TrainingJob(labels_dir, out, chosen, accepted, seed, device, start, jobs, folds))
     training = bundle.card["training"]
     print(f"model {bundle.name}, sha256 {bundle.model_sha256[:16]}, in {out}")
     print(f"  {training['split']}; {training['cases_excluded']} cases left out")
