@@ -60,7 +60,11 @@ class Calibration:
         low, centre, high = (
             max(math.expm1(value), 0.0) for value in (middle - reach, middle, middle + reach)
         )
-        return {"la_volume_calibrated_ml": centre, "la_volume_low_ml": low, "la_volume_high_ml": high}
+        return {
+            "la_volume_calibrated_ml": centre,
+            "la_volume_calibrated_low_ml": low,
+            "la_volume_calibrated_high_ml": high,
+        }
 
 
 def fit_line(ct_ml: npt.ArrayLike, mri_ml: npt.ArrayLike) -> Calibration:

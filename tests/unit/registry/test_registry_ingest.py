@@ -73,6 +73,7 @@ def test_damaged_shards_are_named_and_the_others_go_in(tmp_path: Path, registry:
         ({"la_volume_ml": None}, "a volume or the reason"),
         ({"not_measured_reason": "motion"}, "a volume or the reason"),
         ({"la_volume_low_ml": 9.0, "la_volume_high_ml": 3.0}, "lower limit"),
+        ({"la_volume_calibrated_low_ml": 9.0, "la_volume_calibrated_high_ml": 3.0}, "lower limit"),
         ({"model_sha256": "c" * 64}, "refer to models the registry does not know"),
         ({"la_volume_ml": "5"}, "no number"),
         ({"volume": 5.0}, "no column volume"),

@@ -73,6 +73,32 @@ def test_a_registry_of_an_older_schema_equals_a_new_one(registry: Path, tmp_path
     assert len(contents(old)["la_measurements"]) == 1
 
 
+def test_an_interval_after_calibration_moves_to_columns_of_its_own(tmp_path: Path) -> None:
+    steps = migrations()
+    with duckdb.connect(str(tmp_path / "old.duckdb")) as connection:
+        for number in (1, 2, 3, 4):
+            connection.execute(steps[number])
+        for lookup in DICTIONARY.lookups.values():
+            codes = [(code, label, i) for i, (code, label) in enumerate(lookup.values.items())]
+            connection.executemany(f"INSERT INTO {lookup.table} VALUES (?, ?, ?)", codes)
+        connection.execute("INSERT INTO patients (patient_id, cohort) VALUES ('p', 'clinical')")
+        connection.execute(
+            "INSERT INTO scans (scan_id, patient_id, modality) VALUES ('s1', 'p', 'CT'), ('s2', 'p', 'CT')"
+        )
+        connection.execute("INSERT INTO models (model_sha256, name, kind) VALUES ('m', 'm', 'segmentation')")
+        connection.execute(
+            "INSERT INTO la_measurements (scan_id, model_sha256, parameters_sha256, la_volume_ml, "
+            "la_volume_calibrated_ml, la_volume_low_ml, la_volume_high_ml) VALUES "
+            "('s1', 'm', 'x', 5, 7, 3, 12), ('s2', 'm', 'x', 5, NULL, 4, 6)"
+        )
+        connection.execute(steps[5])
+        found = connection.execute(
+            "SELECT la_volume_low_ml, la_volume_high_ml, "
+            "la_volume_calibrated_low_ml, la_volume_calibrated_high_ml FROM la_measurements ORDER BY scan_id"
+        ).fetchall()
+    assert found == [(None, None, 3.0, 12.0), (4.0, 6.0, None, None)]
+
+
 def test_an_old_registry_is_copied_and_brought_up_to_date(registry: Path) -> None:
     steps = migrations()
     newest = max(steps)

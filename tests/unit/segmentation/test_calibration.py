@@ -34,13 +34,13 @@ def test_line_and_interval_are_those_of_least_squares(volumes: tuple[np.ndarray,
     predicted = reference.get_prediction([[1, np.log1p(7.0)]]).summary_frame(alpha=0.05).iloc[0]
     ours = found.volumes(7.0)
     assert ours["la_volume_calibrated_ml"] == pytest.approx(np.expm1(predicted["mean"]))
-    assert ours["la_volume_low_ml"] == pytest.approx(np.expm1(predicted["obs_ci_lower"]))
-    assert ours["la_volume_high_ml"] == pytest.approx(np.expm1(predicted["obs_ci_upper"]))
+    assert ours["la_volume_calibrated_low_ml"] == pytest.approx(np.expm1(predicted["obs_ci_lower"]))
+    assert ours["la_volume_calibrated_high_ml"] == pytest.approx(np.expm1(predicted["obs_ci_upper"]))
 
 
 def test_volumes_are_never_negative(volumes: tuple[np.ndarray, np.ndarray]) -> None:
     found = replace(fit_line(*volumes), intercept=-1.0).volumes(0.0)
-    assert found["la_volume_low_ml"] == found["la_volume_calibrated_ml"] == 0.0
+    assert found["la_volume_calibrated_low_ml"] == found["la_volume_calibrated_ml"] == 0.0
 
 
 @pytest.mark.parametrize(
