@@ -5,7 +5,8 @@ python benchmarks/inference.py BUNDLE SCAN... [--engines]
 nnU-Net's predictor gets every slice of the scan on the network's grid, with and without mirroring; the
 bundle gets the slices that hold brain. What the engine, the skipped slices and the resampling gain is told
 apart, and apart from what leaving mirroring out gains. Then the whole line from file to overlay, station by
-station, and the process's peak memory. ``--engines`` also repeats the parity of every installed engine.
+station, and CPU seconds and peak memory of ``la-outcomes segment`` on the largest scan, in a process of its
+own as a worker is. ``--engines`` also repeats the parity of every installed engine.
 """
 
 # ruff: noqa: E402 - threads are limited, and this folder taken off the path, before anything is imported.
@@ -25,6 +26,7 @@ import argparse
 import contextlib
 import io
 import resource
+import subprocess
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
@@ -51,6 +53,14 @@ from la_outcomes.segmentation.training.weights import rebuilt_networks
 from la_outcomes.segmentation.volumetry import dice
 
 Seconds = dict[str, float]
+# The kernel's own high-water mark: a child's ru_maxrss also counts what its parent held when it started.
+_WORKER = """
+import sys
+from la_outcomes.cli.main import run
+code = run(sys.argv[1:])
+print([line for line in open("/proc/self/status") if line.startswith("VmHWM")][0])
+sys.exit(code)
+"""
 MIRRORED, PLAIN = "nnU-Net, mirrored", "nnU-Net, not mirrored"
 
 
@@ -141,6 +151,17 @@ def whole_line(bundle: Bundle, path: Path, folder: Path, seconds: Seconds) -> fl
     return volume_ml(mask, image.affine)
 
 
+def worker(bundle: Bundle, scan: Path, folder: Path) -> tuple[float, float]:
+    """Peak memory (GB) and CPU seconds, start included, of ``la-outcomes segment`` on one scan."""
+    arguments = ["segment", str(scan), "--model", str(bundle.path), "--out", str(folder / "worker")]
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    command = [sys.executable, "-c", _WORKER, *arguments]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return int(done.stdout.split()[-2]) * 1024 / 1e9, seconds
+
+
 def tell(title: str, seconds: Seconds, scans: int) -> None:
     """A table of CPU seconds a scan."""
     print(f"\n| {title} | CPU s a scan |\n| --- | --- |")
@@ -203,7 +224,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     with tempfile.TemporaryDirectory() as folder:
         for path in options.scans:
             whole_line(bundle, path, Path(folder), line)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+        largest = max(options.scans, key=lambda path: path.stat().st_size)
+        peak, seconds = worker(bundle, largest, Path(folder))
     nnunet = bundle.card["nnunet"]
     predictor = stock_predictor(rebuilt_networks(bundle), nnunet["plans"], nnunet["dataset"])
     engine: Seconds = {}
@@ -221,7 +243,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     tell("network", engine, len(cases))
     tell_ratios(engine, scores)
     tell("from file to overlay", line | {"all of it": sum(line.values())}, len(cases))
-    print(f"\npeak memory before nnU-Net's predictor was started: {peak:.2f} GB, torch included")
+    print(f"\nla-outcomes segment, a process of its own, on {largest.name}: ", end="")
+    print(f"peak memory {peak:.2f} GB; {seconds:.1f} CPU s with its start")
     if options.engines:
         tell_engines(bundle, options.scans, cases)
 

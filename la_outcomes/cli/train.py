@@ -58,14 +58,27 @@ def command(
         iterations=iterations,
         learning_rate=learning_rate,
     )
+    _tell_labels(labels_dir, accepted)
     start = None if init_from is None else bundle_path(init_from)
     bundle = train(TrainingJob(labels_dir, out, chosen, accepted, seed, device, start, jobs, folds))
     training = bundle.card["training"]
     print(f"model {bundle.name}, sha256 {bundle.model_sha256[:16]}, in {out}")
-    print(f"  {training['split']}; {training['cases_excluded']} cases left out")
+    print(f"  {training['split']}; {training['cases_excluded']} cases could not be prepared")
     for number, fold in enumerate(training["folds"]):
         print(f"  fold {number}: {describe_fold(fold)}")
     print(describe_parity(bundle.card["parity"]))
+
+
+def _tell_labels(labels_dir: Path, accepted: Path | None) -> None:
+    """Before anything is trained: how many labels are used, which are not, and whose word counted."""
+    from la_outcomes.segmentation.training.accepted import labels_left_out, read_labels
+
+    cases = read_labels(labels_dir, accepted)
+    others = labels_left_out(labels_dir, cases)
+    told = ", ".join(f"{count} {status or 'without a status'}" for status, count in sorted(others.items()))
+    print(f"{len(cases)} labels are used; left out: {told or 'none'}")
+    if accepted is None:
+        print("  by quality control alone: what people rejected in a review is left out with --registry FILE")
 
 
 def _not_rejected(registry: Path, labels_dir: Path, out: Path, accepted: Path | None) -> Path:

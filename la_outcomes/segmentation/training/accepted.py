@@ -59,6 +59,14 @@ def read_labels(labels_dir: str | Path, accepted: str | Path | None = None) -> l
     return cases
 
 
+def labels_left_out(labels_dir: str | Path, cases: Sequence[LabelCase]) -> dict[str, int]:
+    """How many labels of the training cohorts are not among ``cases``, by their status in ``labels.csv``."""
+    table = _read_csv(Path(labels_dir) / "labels.csv", _COLUMNS)
+    used = {case.ct_scan_id for case in cases}
+    others = table[table["cohort"].isin(_TRAINED_ON) & ~table["ct_scan_id"].isin(used)]
+    return {str(status): int(count) for status, count in others["status"].value_counts().items()}
+
+
 def _read_csv(file: Path, columns: Sequence[str]) -> pd.DataFrame:
     if not file.is_file():
         raise InputError("the table does not exist", where=file, hint="run la-outcomes label first")

@@ -76,7 +76,8 @@ def _environment(values: Mapping[str, str]) -> Iterator[None]:
 def plan_and_preprocess(work: Path, chosen: Recipe) -> dict[str, Any]:
     """Write nnU-Net's fingerprint, plan and preprocessed cases; call inside ``nnunet_environment``.
 
-    Returns the plan. Raises ``InputError`` where nnU-Net cannot preprocess a case.
+    Returns the plan. Raises ``InputError`` where nnU-Net cannot preprocess a case, ``ResourceError`` where
+    that is for want of space.
     """
     folder = preprocessed_folder(work)
     folder.mkdir(parents=True, exist_ok=True)
@@ -91,6 +92,7 @@ def plan_and_preprocess(work: Path, chosen: Recipe) -> dict[str, Any]:
     )
     failed = [outcome for outcome in outcomes if not outcome.succeeded]
     if failed:
+        refuse_full_disk(work)
         raise InputError(
             "nnU-Net could not preprocess a case", where=failed[0].case_id, hint=failed[0].reason
         )

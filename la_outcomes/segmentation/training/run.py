@@ -23,7 +23,7 @@ from la_outcomes.segmentation.bundle import (
     load_bundle,
     write_card,
 )
-from la_outcomes.segmentation.training.accepted import LabelCase, read_labels
+from la_outcomes.segmentation.training.accepted import LabelCase, labels_left_out, read_labels
 from la_outcomes.segmentation.training.dataset import (
     case_facts,
     labels_sha256,
@@ -98,9 +98,9 @@ def train(job: TrainingJob) -> Bundle:
         from la_outcomes.segmentation.training.fine_tuning import adopted
 
         job = replace(job, recipe=adopted(job.recipe, job.init_from))
+    device = choose_device(job.device)
     cases = read_labels(job.labels_dir, job.accepted)
     splits = make_splits(cases, job.seed, job.folds)
-    device = choose_device(job.device)
     identity = _identity(job, cases, splits)
     if (job.out / CARD_FILE).exists():
         return _finished(job.out, identity)
@@ -202,6 +202,7 @@ def _facts(job: TrainingJob, cases: Sequence[LabelCase], excluded: Mapping[str, 
     return {
         "patients": len({case.patient_id for case in used}),
         "cases_excluded": len(excluded),
+        "labels_left_out": labels_left_out(job.labels_dir, cases),
         "sites": len({case.site for case in used}),
         "simulated": any(case.anatomy for case in used),
         "slice_spacing_mm": [round(float(np.min(spacings)), 3), round(float(np.max(spacings)), 3)],

@@ -133,3 +133,5 @@ def test_configurations_are_trained_scored_and_chosen(
     assert "times faster than nnU-Net's predictor" in told
     assert "| all of it |" in told
     assert "| onnxruntime |" in told
+    peak_gb = float(told.split("peak memory ")[1].split()[0])
+    assert 0.05 < peak_gb < 2

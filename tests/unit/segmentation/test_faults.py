@@ -74,13 +74,25 @@ def test_a_full_disk_in_inference_is_told_and_leaves_no_half_result(
     assert not [file for file in left if file.name.startswith(".")]
 
 
-def test_a_full_disk_in_training_is_told(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("kilobytes", "reached"),
+    [
+        (64, "training set: "),
+        pytest.param(1_500, "preprocessing: ", marks=pytest.mark.slow),
+        pytest.param(6_000, "epoch 1/1", marks=pytest.mark.slow),
+    ],
+)
+def test_a_full_disk_in_training_is_told_wherever_it_happens(
+    kilobytes: int, reached: str, tmp_path: Path
+) -> None:
+    """While the dataset, nnU-Net's preprocessed cases or the first checkpoint is written."""
     labels = write_labels(tmp_path / "labels", ["training", "internal_validation"])
     disk = tmp_path / "disk"
     arguments = ["train", str(labels), "--out", str(disk), "--smoke", "--device", "cpu"]
-    done = _on_small_disk(disk, 64, [*COMMAND, *arguments])
+    done = _on_small_disk(disk, kilobytes, [*COMMAND, *arguments, "--epochs", "1", "--iterations", "1"])
     assert done.returncode == 7, done.stderr
-    assert "No space left" in done.stderr or "no space left" in done.stderr
+    assert reached in done.stderr
+    assert "no space left on the disk" in done.stderr
 
 
 def test_a_killed_inference_leaves_whole_results_and_goes_on(
@@ -119,6 +131,34 @@ def test_a_gpu_that_is_not_there_is_told_before_anything_is_done(
     assert run(arguments) == 7
     assert "cuda was asked for" in capsys.readouterr().err
     assert not out.exists()
+
+
+def test_a_training_without_the_gpu_it_asks_for_does_not_begin(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import torch
+
+    if torch.cuda.is_available():
+        pytest.skip("this machine has CUDA")
+    labels = write_labels(tmp_path / "labels", ["training", "internal_validation"])
+    out = tmp_path / "out"
+    assert run(["train", str(labels), "--out", str(out), "--smoke", "--device", "cuda"]) == 7
+    told = capsys.readouterr()
+    assert "cuda was asked for" in told.err
+    assert "2 labels are used; left out: none" in told.out
+    assert "--registry" in told.out
+    assert not out.exists()
+
+
+def test_a_training_whose_loss_is_no_number_ends_as_bad_input(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    labels = write_labels(tmp_path / "labels", ["training", "internal_validation"])
+    out = tmp_path / "out"
+    schedule = ["--smoke", "--epochs", "2", "--iterations", "4", "--learning-rate", "1e30"]
+    assert run(["train", str(labels), "--out", str(out), "--device", "cpu", *schedule]) == 3
+    assert "loss is not a number" in capsys.readouterr().err
+    assert not (out / "model.json").exists()
 
 
 def test_a_bundle_for_another_modality_is_refused(

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from la_outcomes.errors import InputError
-from la_outcomes.segmentation.training.accepted import read_labels
+from la_outcomes.segmentation.training.accepted import labels_left_out, read_labels
 
 
 def _table(folder: Path, **columns: list[str]) -> Path:
@@ -24,6 +24,14 @@ def _table(folder: Path, **columns: list[str]) -> Path:
 
 def test_only_accepted_labels_of_the_training_cohorts_are_read(tmp_path: Path) -> None:
     assert [case.ct_scan_id for case in read_labels(_table(tmp_path))] == ["a", "c"]
+
+
+@pytest.mark.parametrize("status", ["review", "rejected", "failed", "", "Accepted"])
+def test_no_other_status_than_accepted_enters_a_training(tmp_path: Path, status: str) -> None:
+    table = _table(tmp_path, status=["accepted", status, status, status, status])
+    cases = read_labels(table)
+    assert [case.ct_scan_id for case in cases] == ["a"]
+    assert labels_left_out(table, cases) == {status: 2}
 
 
 def test_a_list_of_accepted_outranks_the_status_but_not_the_cohort(tmp_path: Path) -> None:
