@@ -48,4 +48,9 @@ def _fitted(card: Mapping[str, Any]) -> Iterator[str]:
         yield f"  {text}: {'yes' if card.get(section) else 'no'}"
 
 
-_SECTIONS = {"calibration": "calibrated to MRI's WMH volume"}
+_SECTIONS = {
+    "calibration": "calibrated to MRI's WMH volume",
+    "interval": "gives a 90 % interval of its volume",
+    "domain": "refuses what is unlike the heads it knows",
+    "brain": "its own brain mask takes the thresholds' place",
+}

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from la_outcomes.errors import InputError, LaOutcomesError, ResourceError
 from la_outcomes.execution import (
@@ -28,18 +27,15 @@ from la_outcomes.execution import (
     map_cases,
     start_work,
 )
-from la_outcomes.imaging.geometry import Image, volume_ml
-from la_outcomes.imaging.input_checks import check_head_ct
+from la_outcomes.imaging.geometry import Image
 from la_outcomes.imaging.nifti import read_image, write_image
 from la_outcomes.imaging.pictures import overlay_png
 from la_outcomes.provenance import Run
-from la_outcomes.segmentation.brain import ct_brain
 from la_outcomes.segmentation.bundle import Bundle, load_bundle
-from la_outcomes.segmentation.calibration import Calibration
 from la_outcomes.segmentation.cases import ScanCase, read_scans
 from la_outcomes.segmentation.engines import DEFAULT_ENGINE
+from la_outcomes.segmentation.measurement import CARD_SECTIONS, Segmentation, segment_scan
 from la_outcomes.segmentation.outputs import LA
-from la_outcomes.segmentation.preprocessing import locate_head, network_input
 from la_outcomes.shards import (
     TRANSIENT_STATUS,
     case_key,
@@ -51,38 +47,7 @@ from la_outcomes.shards import (
 )
 
 SHARD_KIND = "la_measurement"
-ALGORITHM_VERSION = "1"
-_SLICE_TOLERANCE = 1.5
-
-Bools = npt.NDArray[np.bool_]
-
-
-@dataclass(frozen=True, eq=False)
-class Segmentation:
-    """What was found on one CT: boolean mask on its grid (i, j, k), volumes in mL, a warning or None."""
-
-    mask: Bools
-    la_volume_ml: float
-    icv_ml: float
-    input_warning: str | None
-
-
-def segment_scan(image: Image, bundle: Bundle) -> Segmentation:
-    """Segment LA on one head CT (HU).
-
-    The network sees the slices on the bundle's grid; its log odds of LA are brought back to the scan's grid
-    bilinearly and are LA where above 0, inside the skull. The volume is that of the mask on the scan's own
-    grid. Raises ``InputError`` whose text is the reason where the image cannot be measured.
-    """
-    reason = check_head_ct(image)
-    if reason is not None:
-        raise InputError(reason)
-    brain = ct_brain(image)
-    crop = locate_head(image, brain.intracranial, bundle.spec)
-    slices = network_input(image, crop, bundle.spec)
-    log_odds = bundle.predict(slices)[LA]
-    mask = crop.mask_on_scan(log_odds) & brain.intracranial
-    return Segmentation(mask, volume_ml(mask, image.affine), brain.icv_ml, _warning(image, bundle))
+ALGORITHM_VERSION = "2"
 
 
 def segment_scans(
@@ -253,13 +218,11 @@ def _written(case: ScanCase, image: Image, found: Segmentation, job: SegmentJob)
     write_image(job.out_dir / mask_path, Image(found.mask.astype(np.uint8), image.affine))
     (job.out_dir / picture_path).parent.mkdir(parents=True, exist_ok=True)
     title = f"{case.scan_id}: LA {found.la_volume_ml:.1f} mL by {job.bundle.name}"
-    overlay_png(job.out_dir / picture_path, image, [(found.mask, "red", "LA")], title=title)
-    calibration = job.bundle.card.get("calibration")
-    calibrated = Calibration.from_card(calibration).volumes(found.la_volume_ml) if calibration else {}
-    return calibrated | {
-        "la_volume_ml": found.la_volume_ml,
-        "icv_ml": found.icv_ml,
-        "input_warning": found.input_warning,
+    outlines = [(found.mask, "red", "LA")]
+    if found.infarct is not None and found.infarct.any():
+        outlines.append((found.infarct, "blue", "taken for infarct"))
+    overlay_png(job.out_dir / picture_path, image, outlines, title=title)
+    return found.row(job.bundle) | {
         "mask_path": mask_path.as_posix(),
         "mask_sha256": sha256_file(job.out_dir / mask_path),
         "picture_path": picture_path.as_posix(),
@@ -291,9 +254,9 @@ def _claim(out_dir: Path, bundle: Bundle) -> None:
 
 
 def _parameters(bundle: Bundle) -> dict[str, Any]:
-    calibration = bundle.card.get("calibration")
+    fitted = {name: bundle.card.get(name) for name in CARD_SECTIONS}
     engine = {} if bundle.engine == DEFAULT_ENGINE else {"engine": bundle.engine}
-    return {"algorithm": ALGORITHM_VERSION, "input": vars(bundle.spec), "calibration": calibration} | engine
+    return {"algorithm": ALGORITHM_VERSION, "input": vars(bundle.spec), **fitted} | engine
 
 
 @lru_cache(maxsize=1)
@@ -302,12 +265,3 @@ def _loaded(path: Path, sha256: str, engine: str, device: str) -> Bundle:
     if bundle.model_sha256 != sha256:
         raise InputError("the bundle changed while it was in use", where=path, hint="run it again")
     return bundle
-
-
-def _warning(image: Image, bundle: Bundle) -> str | None:
-    """What is unusual about the scan for this model, or None."""
-    low, high = bundle.card["training"].get("slice_spacing_mm", (0.0, np.inf))
-    spacing = float(image.spacing_mm[2])
-    if low / _SLICE_TOLERANCE <= spacing <= high * _SLICE_TOLERANCE:
-        return None
-    return f"slices {spacing:.1f} mm apart; the model was trained on {low:g} to {high:g} mm"

@@ -4,6 +4,9 @@ A network tells its classes apart (background and LA; or outside, CSF, grey, whi
 structure is the union of some of them. The exported network gives one channel a structure, its log odds:
 ln P(structure) - ln P(everything else), above 0 where the structure is likelier than not. With two classes
 this is the difference of their logits. One channel a structure is all that need be resampled.
+
+Structures that are put to use by name: "la" on CT, "wmh" on FLAIR, "infarct" (old or acute), "brain" (all
+inside the skull, CSF too) and "parenchyma" (brain without CSF).
 """
 
 from __future__ import annotations
@@ -15,6 +18,10 @@ from typing import Any
 from la_outcomes.errors import InputError
 
 LA = "la"
+WMH = "wmh"
+INFARCT = "infarct"
+BRAIN = "brain"
+PARENCHYMA = "parenchyma"
 
 
 @dataclass(frozen=True)

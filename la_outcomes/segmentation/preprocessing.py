@@ -11,6 +11,7 @@ the slice itself or, where the bundle asks for them, its neighbours below and ab
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
@@ -143,11 +144,12 @@ class HeadCrop:
         )
 
 
-def locate_head(image: Image, brain: Bools, spec: InputSpec) -> HeadCrop:
+def locate_head(image: Image, brain: Bools, spec: InputSpec, *, margin_mm: float = 0.0) -> HeadCrop:
     """The square around the brain's bounding box, on the slices that hold brain and one beyond.
 
-    Raises ``InputError`` where the brain mask is empty, on another grid, or does not fit into the square:
-    what lies outside would count as healthy.
+    ``margin_mm`` takes in the slices within that distance of the brain, at least one. Raises
+    ``InputError`` where the brain mask is empty, on another grid, or does not fit into the square: what
+    lies outside would count as healthy.
     """
     if brain.shape != image.shape:
         raise InputError(f"the brain mask has shape {brain.shape}, the scan {image.shape}")
@@ -157,10 +159,11 @@ def locate_head(image: Image, brain: Bools, spec: InputSpec) -> HeadCrop:
     steps = spec.spacing_mm / image.spacing_mm[:2]
     origins = (low[:2] + high[:2]) / 2 - (spec.size_px - 1) / 2 * steps
     _refuse_larger_brain(brain, origins, steps, spec)
+    margin = max(SLICE_MARGIN, math.ceil(margin_mm / float(image.spacing_mm[2])))
     return HeadCrop(
         shape=image.shape,
-        first_slice=max(int(low[2]) - SLICE_MARGIN, 0),
-        last_slice=min(int(high[2]) + SLICE_MARGIN + 1, image.shape[2]),
+        first_slice=max(int(low[2]) - margin, 0),
+        last_slice=min(int(high[2]) + margin + 1, image.shape[2]),
         row_origin=float(origins[1]),
         row_step=float(steps[1]),
         column_origin=float(origins[0]),

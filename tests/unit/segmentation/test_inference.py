@@ -16,7 +16,8 @@ from la_outcomes.imaging.geometry import Image, volume_ml
 from la_outcomes.imaging.nifti import read_image, write_image
 from la_outcomes.segmentation import bundle, inference
 from la_outcomes.segmentation.bundle import load_bundle
-from la_outcomes.segmentation.inference import segment_scan, segment_scans
+from la_outcomes.segmentation.inference import segment_scans
+from la_outcomes.segmentation.measurement import segment_scan
 from la_outcomes.segmentation.volumetry import dice
 from la_outcomes.shards import read_shard, sha256_file
 

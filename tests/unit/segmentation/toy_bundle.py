@@ -46,6 +46,39 @@ def onnx_network(spec: InputSpec, *, low_hu: float, high_hu: float, name: str = 
     return model.SerializeToString()
 
 
+def onnx_bands(spec: InputSpec, bands: dict[str, tuple[float, float]]) -> bytes:
+    """Several structures, each a band of HU, in the order given."""
+    from onnx import TensorProto, checker, helper
+
+    nodes, tensors = [], {}
+    for name, (low, high) in bands.items():
+        tensors[f"{name}.middle"] = ((low + high) / 2 - spec.hu_centre) / spec.hu_scale
+        tensors[f"{name}.width"] = (high - low) / 2 / spec.hu_scale
+        nodes += [
+            helper.make_node("Sub", [INPUT_NAME, f"{name}.middle"], [f"{name}.off"]),
+            helper.make_node("Abs", [f"{name}.off"], [f"{name}.distance"]),
+            helper.make_node("Sub", [f"{name}.width", f"{name}.distance"], [name]),
+        ]
+    nodes.append(helper.make_node("Concat", list(bands), [OUTPUT_NAME], axis=1))
+    ends = [
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, ["slice", n, spec.size_px, spec.size_px])
+        for name, n in ((INPUT_NAME, 1), (OUTPUT_NAME, len(bands)))
+    ]
+    weights = [helper.make_tensor(n, TensorProto.FLOAT, [1], [v]) for n, v in tensors.items()]
+    graph = helper.make_graph(nodes, "bands", ends[:1], ends[1:], weights)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    checker.check_model(model)
+    return model.SerializeToString()
+
+
+def write_tissue_bundle(path: Path, bands: dict[str, tuple[float, float]], **changes: Any) -> Path:
+    """A bundle whose structures are bands of HU (or of whatever its modality is measured in)."""
+    spec = InputSpec.from_dict(changes.get("input", vars(SPEC)))
+    outputs = Outputs(("outside", *bands), tuple((name, (name,)) for name in bands))
+    facts = {"tensors": tensors_entry(spec, outputs), "outputs": outputs.as_card()}
+    return write_bundle(path, onnx_bands(spec, bands), **facts | changes)
+
+
 def write_bundle(path: Path, network: bytes | None = None, **changes: Any) -> Path:
     """Write the toy bundle (LA = 12 to 24 HU), its card changed as asked; returns its folder."""
     path.mkdir(parents=True, exist_ok=True)

@@ -1,0 +1,140 @@
+"""How unlike the heads a model knows a scan is: what is no head CT is refused, with what is odd about it.
+
+Six figures of a scan (``FIGURES``) are compared with those of the heads the model was made with: the
+Mahalanobis distance with a covariance shrunk by a tenth towards its diagonal, divided by the largest such
+distance among those heads themselves. 1 is therefore the least usual of the known heads; the card holds
+above which value a scan is warned of and refused. Body parts and MRI mostly fail before, in
+``imaging.head_ct``; this is for what looks like a head from afar.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy import ndimage
+
+from la_outcomes.errors import InputError
+from la_outcomes.imaging.geometry import Image
+from la_outcomes.segmentation.outputs import BRAIN, PARENCHYMA
+from la_outcomes.segmentation.reading import Reading
+from la_outcomes.segmentation.volumetry import dice
+
+Bools = npt.NDArray[np.bool_]
+
+FIGURES: Mapping[str, str] = {
+    "brain_agreement": "Dice of the network's brain and the thresholds'",
+    "parenchyma_share": "share of the skull's inside that is no CSF",
+    "unsure_share": "share of the skull's inside where the network is unsure",
+    "low_hu": "5th percentile of HU inside the skull",
+    "middle_hu": "median of HU inside the skull",
+    "spread_hu": "10th to 90th percentile of HU inside the skull",
+}
+WARN_ABOVE = 1.5
+REFUSE_ABOVE = 3.0
+FEWEST_HEADS = 20
+SMOOTH_MM = 1.5
+_SHRINKAGE = 0.1
+_SHARES = ("brain_agreement", "parenchyma_share", "unsure_share")
+
+
+@dataclass(frozen=True)
+class Domain:
+    """What the known heads look like; stands in the bundle's card.
+
+    ``mean`` and ``inverse_covariance`` are of the figures on the scale of ``_scaled``; ``low`` and ``high``
+    are the range of each figure as it is; ``largest`` is the largest distance among the ``n`` heads.
+    """
+
+    mean: tuple[float, ...]
+    inverse_covariance: tuple[tuple[float, ...], ...]
+    low: tuple[float, ...]
+    high: tuple[float, ...]
+    largest: float
+    n: int
+    warn_above: float = WARN_ABOVE
+    refuse_above: float = REFUSE_ABOVE
+
+    @classmethod
+    def from_card(cls, values: Mapping[str, Any]) -> Domain:
+        """Read the card's section; raises ``InputError`` where it is incomplete or not numeric."""
+        try:
+            given = dict(values)
+            rows = tuple(tuple(float(x) for x in row) for row in given.pop("inverse_covariance"))
+            lists = {name: tuple(float(x) for x in given.pop(name)) for name in ("mean", "low", "high")}
+            found = cls(inverse_covariance=rows, **lists, **{k: float(v) for k, v in given.items()})  # type: ignore[arg-type]
+            numbers = np.concatenate([np.ravel(value) for value in asdict(found).values()])
+            whole = np.shape(rows) == (len(FIGURES), len(FIGURES)) and len(found.mean) == len(FIGURES)
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise InputError("the model card's domain cannot be read") from error
+        if not (whole and np.isfinite(numbers).all() and found.largest > 0):
+            raise InputError("the model card's domain cannot be used")
+        return found
+
+    def unlikeness(self, figures: Mapping[str, float]) -> float:
+        """Distance of a scan's figures over the largest distance of the known heads."""
+        apart = _scaled([figures[name] for name in FIGURES]) - self.mean
+        return float(np.sqrt(apart @ np.array(self.inverse_covariance) @ apart)) / self.largest
+
+    def oddest(self, figures: Mapping[str, float]) -> str:
+        """The figure that lies furthest outside the known heads' range, in words."""
+        spans = np.maximum(np.subtract(self.high, self.low), 1e-6)
+        beyond = {
+            name: max(low - figures[name], figures[name] - high) / span
+            for name, low, high, span in zip(FIGURES, self.low, self.high, spans, strict=True)
+        }
+        name = max(beyond, key=lambda key: beyond[key])
+        place = list(FIGURES).index(name)
+        limits = f"{self.low[place]:.3g} to {self.high[place]:.3g}"
+        return f"{FIGURES[name]} {figures[name]:.3g}, {limits} in the heads the model knows"
+
+
+def figures_of(image: Image, rough_brain: Bools, reading: Reading) -> dict[str, float]:
+    """The figures of one scan (HU), from its intensities and from what the network says of it."""
+    brain = reading.brain_on_scan()
+    agreement = dice(brain, rough_brain) or 0.0
+    if not brain.any():
+        brain = rough_brain
+    sigmas = [SMOOTH_MM / step if step < 2 * SMOOTH_MM else 0.0 for step in image.spacing_mm]
+    smooth = ndimage.gaussian_filter(np.clip(image.data, -100, 200).astype(np.float32), sigmas)
+    low, tenth, middle, ninetieth = np.percentile(smooth[brain], (5, 10, 50, 90))
+    whole = max(reading.soft_volume_ml(BRAIN), 1e-3)
+    shares = [reading.share(name)[reading.brain] for name in reading.log_odds]
+    unsure = float(np.mean([4 * p * (1 - p) for p in shares])) if reading.brain.any() else 1.0
+    values = (agreement, reading.soft_volume_ml(PARENCHYMA) / whole, unsure, low, middle, ninetieth - tenth)
+    return {name: float(value) for name, value in zip(FIGURES, values, strict=True)}
+
+
+def fit_domain(figures: Sequence[Mapping[str, float]]) -> Domain:
+    """The domain of known heads; raises ``InputError`` for fewer than 20 or figures that never vary."""
+    if len(figures) < FEWEST_HEADS:
+        raise InputError(f"a domain needs at least {FEWEST_HEADS} heads, not {len(figures)}")
+    values = np.array([[head[name] for name in FIGURES] for head in figures])
+    scaled = np.array([_scaled(row) for row in values])
+    covariance = np.cov(scaled, rowvar=False)
+    if not (np.isfinite(scaled).all() and (np.diag(covariance) > 0).all()):
+        raise InputError("the heads' figures are not numbers or do not vary")
+    covariance = (1 - _SHRINKAGE) * covariance + _SHRINKAGE * np.diag(np.diag(covariance))
+    inverse, mean = np.linalg.inv(covariance), scaled.mean(axis=0)
+    apart = scaled - mean
+    distances = np.sqrt(np.einsum("ij,jk,ik->i", apart, inverse, apart))
+    return Domain(
+        mean=tuple(mean.tolist()),
+        inverse_covariance=tuple(tuple(row) for row in inverse.tolist()),
+        low=tuple(values.min(axis=0).tolist()),
+        high=tuple(values.max(axis=0).tolist()),
+        largest=float(distances.max()),
+        n=len(values),
+    )
+
+
+def _scaled(figures: npt.ArrayLike) -> npt.NDArray[np.float64]:
+    """Shares as logits, kept off 0 and 1; HU as they are."""
+    values = np.array(figures, dtype=float)
+    shares = np.array([name in _SHARES for name in FIGURES])
+    kept = np.clip(values[shares], 1e-3, 1 - 1e-3)
+    values[shares] = np.log(kept / (1 - kept))
+    return values
