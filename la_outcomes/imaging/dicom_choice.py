@@ -1,6 +1,7 @@
 """Which DICOM series becomes a patient's CT or FLAIR: declared rules, each decision with its reason.
 
-Rules are asked in the order of ``RULES``; the first that speaks against a series decides. Of the series
+Rules are asked in the order of ``RULES``; the first that speaks against a series decides. What only the
+pixels tell (another body part, missing slices, damage) is found when the series is converted. Of the series
 that are left, a study keeps one CT and one FLAIR: original before derived, then the nominal thickness
 nearer to 5 mm (what LA is read on and networks were trained on), then more slices.
 """
@@ -22,6 +23,9 @@ THICKEST_SLICE_MM = 10.5
 PREFERRED_THICKNESS_MM = 5.0
 STEEPEST_DEG = 45.0
 SHARP_KERNEL_STRENGTH = 50
+LARGEST_SIDE = 2048
+MOST_VOXELS = 400_000_000
+_SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
 
 ScanKind = Literal["CT", "FLAIR"]
 
@@ -65,6 +69,7 @@ def is_flair(series: Series) -> bool:
     if re.search(r"flair|dark.?fluid|tirm", names, re.IGNORECASE):
         return True
     inversion, echo = series.number("InversionTime"), series.number("EchoTime")
+    inversion = series.number("InversionTimes") if inversion is None else inversion
     return inversion is not None and echo is not None and 1500 <= inversion <= 3000 and echo >= 70
 
 
@@ -73,7 +78,7 @@ def preference(series: Series) -> tuple[int, float, int, str]:
     thickness = nominal_thickness_mm(series)
     distance = abs((PREFERRED_THICKNESS_MM if thickness is None else thickness) - PREFERRED_THICKNESS_MM)
     derived = int("DERIVED" in series.text("ImageType").upper())
-    return derived, round(distance, 2), -len(series.slices), series.uid_hash
+    return derived, round(distance, 2), -len(series.slices), series.uid
 
 
 def nominal_thickness_mm(series: Series) -> float | None:
@@ -84,9 +89,25 @@ def nominal_thickness_mm(series: Series) -> float | None:
 
 
 def is_contrast_enhanced(series: Series) -> bool:
-    """True where the header names a contrast agent."""
-    agent = series.text("ContrastBolusAgent").strip().lower()
-    return agent not in ("", "none", "no", "0")
+    """True where the header names a contrast agent, or the series' description tells of one.
+
+    A description that says "without" in any of its usual forms is believed.
+    """
+    agent = series.text("ContrastBolusAgent").lower()
+    if not (agent in ("", "no", "n", "0", "-") or _WITHOUT.search(agent)):
+        return True
+    description = series.text("SeriesDescription")
+    return bool(_WITH.search(description)) and not _WITHOUT.search(description)
+
+
+_WITHOUT = re.compile(
+    r"\bnone\b|without|w/o|\bwo\b|\bnon?[ -]?con|\bunenhanced|\bnati|\bplain\b|\bc-(?!\w)|\bohne\b|\bsans\b",
+    re.IGNORECASE,
+)
+_WITH = re.compile(
+    r"\bc\+|\+c\b|\bcta\b|\bctv\b|\bctp\b|angio|perfusion|contrast|enhanced|\biodin|\bkm\b|arterial|venous",
+    re.IGNORECASE,
+)
 
 
 def is_sharp_kernel(kernel: str) -> bool:
@@ -111,16 +132,36 @@ def _modality(series: Series) -> str | None:
 
 def _localiser(series: Series) -> str | None:
     kind = series.text("ImageType").upper()
+    if series.text("SOPClassUID").startswith(_SECONDARY_CAPTURE):
+        return "a secondary capture"
     for word, name in (("LOCALIZER", "a localiser"), ("SECONDARY", "a secondary capture")):
         if word in kind.split("\\"):
             return name
     return "a projection, not slices" if "PROJECTION" in kind or "MIP" in kind.split("\\") else None
 
 
-def _frames(series: Series) -> str | None:
-    if series.n_frames > 1:
-        return "multi-frame objects: export classic single-frame DICOM, or convert to NIfTI beforehand"
+def _identity(series: Series) -> str | None:
+    if series.shared_number:
+        return "images under one patient number give more than one date of birth: two persons may share it"
     return None
+
+
+def _phantom(series: Series) -> str | None:
+    names = ("PatientID", "PatientName", "StudyDescription", "SeriesDescription", "ProtocolName")
+    named = any(_PHANTOM.search(series.text(name)) for name in names)
+    return "the header names a phantom or a test of the scanner" if named else None
+
+
+_PHANTOM = re.compile(
+    r"phantom|\bqa\b|\bqc\b|quality (assurance|control)|water.?bath|calibration", re.IGNORECASE
+)
+
+
+def _size(series: Series) -> str | None:
+    if series.largest_side > LARGEST_SIDE:
+        return f"images of {series.largest_side} pixels a side: the header must be wrong"
+    voxels = sum(one.n_rows * one.n_columns for one in series.slices)
+    return f"{voxels} pixels are more than a scan of a head has" if voxels > MOST_VOXELS else None
 
 
 def _geometry(series: Series) -> str | None:
@@ -134,6 +175,8 @@ def _sequence(series: Series) -> str | None:
 
 
 def _plane(series: Series) -> str | None:
+    if not series.slices:
+        return "no images"
     upward = abs(float(series.slices[0].normal[2]))
     angle = float(np.degrees(np.arccos(min(upward, 1.0))))
     return f"slices stand {angle:.0f} degrees off the axial plane" if angle > STEEPEST_DEG else None
@@ -166,7 +209,9 @@ def _kernel(series: Series) -> str | None:
 RULES: tuple[Rule, ...] = (
     Rule("modality", _modality),
     Rule("image type", _localiser),
-    Rule("frames", _frames),
+    Rule("identity", _identity),
+    Rule("phantom", _phantom),
+    Rule("size", _size),
     Rule("geometry", _geometry),
     Rule("sequence", _sequence),
     Rule("plane", _plane),

@@ -1,9 +1,7 @@
-"""A folder of DICOM files to NIfTI scans with proven geometry, a table of scans, and a shard a study.
+"""Studies of an archive to NIfTI scans with proven geometry, a table of scans, and a shard a study.
 
-Headers are read by pydicom, pixels decoded by GDCM (in SimpleITK), volumes laid out by ``dicom_stack``.
-Written files, tables and messages hold pseudonyms and hashes only: no names, numbers, dates or UIDs.
-Pseudonyms are running numbers in the order of the studies in the folder, so they hold for one folder as
-it is: give ``patient_id`` (folder of one patient) or a ``prefix`` of its own to each folder.
+Headers are read by pydicom, pixels decoded by pydicom and GDCM, volumes laid out by ``dicom_stack``. Written
+files, tables and messages hold pseudonyms and keyed hashes only: no names, numbers, dates or UIDs.
 """
 
 from __future__ import annotations
@@ -11,15 +9,14 @@ from __future__ import annotations
 import csv
 import io
 import json
-import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from la_outcomes.errors import InputError, UsageError
+from la_outcomes.errors import InputError
 from la_outcomes.imaging.dicom_choice import (
     ScanKind,
     Verdict,
@@ -29,27 +26,38 @@ from la_outcomes.imaging.dicom_choice import (
     nominal_thickness_mm,
     preference,
 )
-from la_outcomes.imaging.dicom_series import Found, Series
+from la_outcomes.imaging.dicom_pixels import read_pixels
+from la_outcomes.imaging.dicom_series import Series
 from la_outcomes.imaging.dicom_stack import (
     POSITION_TOLERANCE_MM,
     Stack,
     assemble,
     landmark_error_mm,
     plan_stack,
-    read_pixels,
     value_error,
+    without_copies,
 )
+from la_outcomes.imaging.dicom_studies import Study
 from la_outcomes.imaging.geometry import Array, Image, volume_ml
 from la_outcomes.imaging.input_checks import check_head_ct
 from la_outcomes.imaging.nifti import read_image, write_image
 from la_outcomes.provenance import Run
-from la_outcomes.shards import case_key, read_shard, sha256_file, shard_path, write_shard, write_text_atomic
+from la_outcomes.shards import (
+    case_key,
+    is_done,
+    read_shard,
+    sha256_file,
+    shard_path,
+    write_shard,
+    write_text_atomic,
+)
 
 SHARD_KIND = "conversion"
+ALGORITHM_VERSION = "2"
 HEAD_HU = -500.0
+BURNT_IN = "the header tells of text in the pixels: look for names before passing it on"
 _TILT_AGREEMENT_DEG = 1.0
 _HEAD_TOLERANCE = 0.02
-_SAFE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 SCANS_COLUMNS = (
     "patient_id", "scan_id", "modality", "path", "sha256", "is_contrast_enhanced", "manufacturer",
     "model_name", "kernel", "kvp", "slice_thickness_mm", "pixel_spacing_mm", "slice_spacing_mm",
@@ -61,16 +69,6 @@ APPORTIONMENT = (
 )
 
 
-@dataclass(frozen=True)
-class Study:
-    """All series of one examination of one patient, under pseudonyms."""
-
-    case_id: str
-    patient_id: str
-    scan_ids: Mapping[ScanKind, str]
-    series: tuple[Series, ...] = field(repr=False)
-
-
 @dataclass
 class StudyResult:
     """What became of a study: scans and series_choices rows, and failures in words."""
@@ -78,35 +76,6 @@ class StudyResult:
     scans: list[dict[str, Any]] = field(default_factory=list)
     choices: list[dict[str, Any]] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
-
-
-def studies_of(found: Found, *, patient_id: str | None = None, prefix: str = "p") -> list[Study]:
-    """Group series by patient and study and give pseudonyms: p001, p001_ct1, p001_flair1, p001_ct2, ...
-
-    Raises ``UsageError`` where ``patient_id`` is given and the folder holds several patients, or where a
-    pseudonym cannot name a file.
-    """
-    for given in (patient_id, prefix):
-        if given is not None and not _SAFE_ID.fullmatch(given):
-            raise UsageError("a pseudonym holds letters, digits, dot, dash and underscore only")
-    patients: dict[str, dict[str, list[Series]]] = {}
-    for series in found.series:
-        patients.setdefault(series.patient_key, {}).setdefault(series.study_key, []).append(series)
-    if patient_id is not None and len(patients) > 1:
-        raise UsageError(
-            f"the folder holds {len(patients)} patients, one pseudonym was given",
-            hint="leave --patient-id out, or give one patient's folder",
-        )
-    studies = []
-    for number, groups in enumerate(patients.values(), start=1):
-        pseudonym = patient_id or f"{prefix}{number:03d}"
-        for visit, members in enumerate(groups.values(), start=1):
-            ids: dict[ScanKind, str] = {
-                "CT": f"{pseudonym}_ct{visit}",
-                "FLAIR": f"{pseudonym}_flair{visit}",
-            }
-            studies.append(Study(f"{pseudonym}_study{visit}", pseudonym, ids, tuple(members)))
-    return studies
 
 
 def convert_study(study: Study, out_dir: Path, run: Run) -> StudyResult:
@@ -120,7 +89,7 @@ def convert_study(study: Study, out_dir: Path, run: Run) -> StudyResult:
     for verdict in verdicts:
         if verdict.reason is not None:
             result.choices.append(_choice(study, verdict.series, verdict.rule, verdict.reason, run))
-    for kind in study.scan_ids:
+    for kind in ("CT", "FLAIR"):
         _convert_best(study, kind, verdicts, out_dir, run, result)
     _write_study_shard(study, out_dir, run, result)
     return result
@@ -130,8 +99,9 @@ def _convert_best(
     study: Study, kind: ScanKind, verdicts: list[Verdict], out_dir: Path, run: Run, result: StudyResult
 ) -> None:
     usable = [v.series for v in verdicts if v.reason is None and kind_of(v.series) == kind]
-    scan_id, done = study.scan_ids[kind], False
+    done = False
     for series in sorted(usable, key=preference):
+        scan_id = str(study.scan_id(series))
         if done:
             why = "another series of the study stands before it"
             result.choices.append(_choice(study, series, "preference", why, run))
@@ -149,15 +119,18 @@ def _convert_best(
 
 
 def _choice(study: Study, series: Series, rule: str | None, reason: str | None, run: Run) -> dict[str, Any]:
-    kind = kind_of(series)
     return {
-        "series_uid_hash": series.uid_hash,
-        "scan_id": study.scan_ids[kind] if kind else None,
+        "series_uid_hash": study.hash_of(series),
+        "scan_id": study.scan_id(series),
         "chosen": reason is None,
         "rule": rule,
         "reason": reason,
         "modality": series.modality,
         "n_slices": series.n_images,
+        "kernel": series.text("ConvolutionKernel") or None,
+        "slice_thickness_mm": nominal_thickness_mm(series),
+        "is_contrast_enhanced": is_contrast_enhanced(series) if series.modality == "CT" else None,
+        "warning": BURNT_IN if series.has_burnt_in_text else None,
         "run_id": run.run_id,
     }
 
@@ -170,7 +143,7 @@ def convert_series(series: Series, kind: ScanKind, path: Path) -> tuple[dict[str
     differ, where a CT shows no head, or where the volume of the head (> -500 HU) differs by more than 2 %
     from the sum over slices of area x apportioned thickness.
     """
-    stack = plan_stack(series.slices)
+    stack = plan_stack(without_copies(series.slices))
     pixels = [read_pixels(one, series.modality) for one in stack.slices]
     image = assemble(stack, pixels)
     write_image(path, image, dtype=np.int16 if kind == "CT" else np.float32)
@@ -217,9 +190,10 @@ def _layout_report(series: Series, stack: Stack) -> dict[str, Any]:
     report: dict[str, Any] = {
         "layout": stack.description,
         "slices_in": len(stack.slices),
-        "duplicates_left_out": series.n_duplicates,
+        "duplicates_left_out": series.n_duplicates + len(series.slices) - len(stack.slices),
+        "localisers_left_out": series.n_localisers,
         "tilt_from_positions_deg": round(stack.tilt_deg, 2),
-        "notes": [],
+        "notes": [BURNT_IN] if series.has_burnt_in_text else [],
     }
     if stack.grid is not None:
         kept = len(stack.grid.weights) * stack.grid.step_mm
@@ -264,7 +238,7 @@ def _write_report(path: Path, scan_id: str, report: dict[str, Any]) -> None:
 
 
 def _study_key(study: Study, run: Run) -> str:
-    inputs = {series.uid_hash: str(series.n_images) for series in study.series}
+    inputs = {study.hash_of(one): f"{one.n_images} images, {one.n_bytes} bytes" for one in study.series}
     return case_key({**inputs, "patient": study.patient_id}, None, run.parameters_sha256)
 
 
@@ -277,6 +251,18 @@ def _write_study_shard(study: Study, out_dir: Path, run: Run, result: StudyResul
         status="done" if result.scans else "failed_input",
         rows={"scans": result.scans, "series_choices": result.choices, "runs": [run.row()]},
     )
+
+
+def is_converted(study: Study, out_dir: Path, run: Run) -> bool:
+    """True where the study's shard and its scans' files are there from a run with the same parameters.
+
+    A study counts as the same where its series have as many images and bytes as then.
+    """
+    key = _study_key(study, run)
+    if not is_done(out_dir, SHARD_KIND, key):
+        return False
+    scans = read_shard(shard_path(out_dir, SHARD_KIND, key))["rows"]["scans"]
+    return all((out_dir / scan["path"]).is_file() for scan in scans)
 
 
 def study_rows(study: Study, out_dir: Path, run: Run) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:

@@ -1,77 +1,47 @@
 """DICOM files to series: which files are images, and which belong together.
 
-Only headers are read. What identifies a person (names, numbers, dates, UIDs) is used to group and order
-and stays in memory, out of every ``repr``, message and output.
+Only headers are read, and of each image little more than its place is kept. What identifies a person (names,
+numbers, dates, UIDs) is used to group and order and stays in memory, out of every ``repr``, message and
+output.
 """
 
 from __future__ import annotations
 
-import hashlib
-import warnings
-from collections import defaultdict
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
-import pydicom
 from pydicom.dataset import Dataset
-from pydicom.errors import InvalidDicomError
 
 from la_outcomes.errors import InputError
-from la_outcomes.imaging.geometry import Affine
+from la_outcomes.imaging.dicom_files import open_archive
+from la_outcomes.imaging.dicom_frames import Slice, fill_from_groups, is_multi_frame, slices_of
+from la_outcomes.imaging.dicom_header import number, read_header, text_of, whole_number
 
-_TAGS = (
-    "PatientID", "StudyInstanceUID", "StudyDate", "StudyTime", "SeriesInstanceUID", "SeriesDate",
-    "SeriesTime", "SOPInstanceUID", "SOPClassUID", "Modality", "ImageType", "SeriesDescription",
-    "ProtocolName", "SequenceName", "ScanningSequence", "InversionTime", "EchoTime", "RepetitionTime",
-    "Manufacturer", "ManufacturerModelName", "ConvolutionKernel", "KVP", "ContrastBolusAgent",
-    "GantryDetectorTilt", "SliceThickness", "ImagePositionPatient", "ImageOrientationPatient",
-    "PixelSpacing", "Rows", "Columns", "NumberOfFrames", "SamplesPerPixel", "RescaleSlope",
-    "RescaleIntercept",
-)  # fmt: skip
-
-
-@dataclass(frozen=True, eq=False)
-class Slice:
-    """One single-frame image: where its pixels lie (LPS mm) and how thick its slab is.
-
-    ``position`` is the centre of the first pixel, ``along_row`` and ``along_column`` the unit directions
-    in which the column index and the row index grow (DICOM PS3.3 C.7.6.2.1.1); ``row_step_mm`` is the
-    distance between rows, ``column_step_mm`` between columns.
-    """
-
-    path: Path = field(repr=False)
-    position: Affine
-    along_row: Affine
-    along_column: Affine
-    row_step_mm: float
-    column_step_mm: float
-    n_rows: int
-    n_columns: int
-    thickness_mm: float | None
-    has_rescale: bool
-
-    @property
-    def normal(self) -> Affine:
-        """Unit normal of the slice, LPS."""
-        return np.cross(self.along_row, self.along_column)
+_BURNT_IN = re.compile(r"^YES$", re.IGNORECASE)
+_SCREEN_SAVES = ("WSD", "DV", "DF", "SD", "SI", "DRW")
 
 
 @dataclass(frozen=True)
 class Series:
     """A DICOM series: its images and what its first header says. Identifiers never leave memory."""
 
-    uid_hash: str
+    uid: str = field(repr=False)
     patient_key: str = field(repr=False)
     study_key: str = field(repr=False)
     order_key: str = field(repr=False)
+    birth_dates: frozenset[str] = field(repr=False)
     header: Dataset = field(repr=False)
     slices: tuple[Slice, ...] = field(repr=False)
     n_images: int
     n_duplicates: int
     n_without_geometry: int
-    n_frames: int
+    n_localisers: int
+    largest_side: int
+    has_burnt_in_text: bool
+    n_bytes: int
+    shared_number: bool = False
 
     @property
     def modality(self) -> str:
@@ -80,136 +50,127 @@ class Series:
 
     def text(self, name: str) -> str:
         """A header's text, "" where absent; several values are joined by a backslash as in DICOM."""
-        value = self.header.get(name)
-        if value is None:
-            return ""
-        parts = [value] if isinstance(value, str) else value
-        return "\\".join(str(part) for part in parts).strip() if isinstance(parts, Iterable) else str(value)
+        return text_of(self.header, name)
 
     def number(self, name: str) -> float | None:
         """A header's number; None where absent or no finite number."""
-        return _number(self.header, name)
+        return number(self.header, name)
 
 
 @dataclass(frozen=True)
 class Found:
-    """What a folder holds: series in a fixed order, and how many files were no DICOM images."""
+    """What was found: series in a fixed order, how many files were no DICOM images, and notes."""
 
     series: tuple[Series, ...]
     n_other_files: int
+    notes: tuple[str, ...] = ()
 
 
-def find_series(folder: str | Path) -> Found:
-    """Read the headers of all files below ``folder`` (names and extensions play no part).
+@dataclass
+class _Gathered:
+    """A series while its files are read: images by their identifier, the first header, sums."""
 
-    A file met twice (same SOP instance) counts once. Raises ``InputError`` where there is no such folder
-    or no DICOM image in it.
+    header: Dataset
+    images: dict[str, tuple[int, list[Slice], int, bool]] = field(default_factory=dict)
+    n_files: int = 0
+    largest_side: int = 0
+    has_burnt_in_text: bool = False
+    birth_dates: set[str] = field(default_factory=set)
+
+    def add(self, path: Path, header: Dataset) -> None:
+        """Take one file in; of two with one identifier the larger stays, which is whole if one is."""
+        self.n_files += 1
+        self.largest_side = max(
+            self.largest_side, whole_number(header, "Rows"), whole_number(header, "Columns")
+        )
+        self.has_burnt_in_text = self.has_burnt_in_text or _burnt_in(header)
+        if birth := text_of(header, "PatientBirthDate"):
+            self.birth_dates.add(birth)
+        identifier = text_of(header, "SOPInstanceUID") or str(path)
+        size = path.stat().st_size
+        if identifier not in self.images or size > self.images[identifier][0]:
+            located, without = slices_of(path, header)
+            self.images[identifier] = (size, located, without, _is_localiser(header))
+
+
+def find_series(archive: str | Path) -> Found:
+    """All series of a folder, a zip or a DICOMDIR, for a look; zips are gone when it returns.
+
+    Raises as ``open_archive`` and ``series_of``.
     """
-    folder = Path(folder)
-    if not folder.is_dir():
-        raise InputError("no such folder", where=folder)
-    groups: dict[str, list[tuple[Path, Dataset]]] = defaultdict(list)
+    with open_archive(archive) as opened:
+        return series_of(opened.files, where=archive, notes=opened.notes)
+
+
+def series_of(files: Iterable[Path], *, where: str | Path, notes: tuple[str, ...] = ()) -> Found:
+    """Read the headers of all files (names and extensions play no part) and group them.
+
+    A file met twice (same SOP instance) counts once. Images that say they are localisers are taken out of a
+    series that has others. Raises ``InputError`` where there is no DICOM image.
+    """
+    groups: dict[str, _Gathered] = {}
     others = 0
-    for path in _files(folder):
+    for path in files:
         header = read_header(path)
         if header is None:
             others += 1
-        else:
-            groups[str(header.SeriesInstanceUID)].append((path, header))
+            continue
+        uid = text_of(header, "SeriesInstanceUID")
+        groups.setdefault(uid, _Gathered(header)).add(path, header)
     if not groups:
-        raise InputError(f"no DICOM images among {others} files", where=folder)
-    series = [_series(uid, members) for uid, members in groups.items()]
-    return Found(tuple(sorted(series, key=lambda s: (s.order_key, s.uid_hash))), others)
+        raise InputError(f"no DICOM images among {others} files", where=where)
+    series = [_series(uid, gathered) for uid, gathered in groups.items()]
+    ordered = sorted(_with_shared_numbers(series), key=lambda s: (s.order_key, s.uid))
+    return Found(tuple(ordered), others, notes)
 
 
-def _files(folder: Path) -> Iterator[Path]:
-    for path in sorted(folder.rglob("*")):
-        if path.is_file() and not path.is_symlink():
-            yield path
-
-
-def read_header(path: Path) -> Dataset | None:
-    """The header of a DICOM image; None where the file is none (another format, a DICOMDIR, cut short)."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # pydicom's warnings quote header values
-        try:
-            header = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=list(_TAGS))
-            usable = bool(header.get("SeriesInstanceUID")) and bool(header.get("Rows"))
-        except (InvalidDicomError, OSError, EOFError, ValueError, TypeError, KeyError, AttributeError):
-            return None
-        except NotImplementedError:  # pydicom's word for transfer syntaxes it does not know
-            return None
-    return header if usable else None
-
-
-def hash_uid(uid: str) -> str:
-    """SHA-256 of a series' identifier, under a fixed prefix; the identifier itself is never stored."""
-    return hashlib.sha256(f"la_outcomes series {uid}".encode()).hexdigest()
-
-
-def _series(uid: str, members: list[tuple[Path, Dataset]]) -> Series:
-    unique = list({str(h.get("SOPInstanceUID") or path): (path, h) for path, h in reversed(members)}.values())
-    unique.reverse()
-    located = [found for path, header in unique if (found := _slice(path, header)) is not None]
-    first = unique[0][1]
-    study = str(first.get("StudyInstanceUID") or uid)
+def _series(uid: str, gathered: _Gathered) -> Series:
+    images = list(gathered.images.values())
+    localisers = sum(one[3] for one in images)
+    if localisers == len(images):
+        localisers = 0
+    kept = [one for one in images if not (localisers and one[3])]
+    header = fill_from_groups(gathered.header) if is_multi_frame(gathered.header) else gathered.header
+    study = text_of(header, "StudyInstanceUID") or uid
     return Series(
-        uid_hash=hash_uid(uid),
-        patient_key=str(first.get("PatientID") or "").strip() or f"no number, study {study}",
+        uid=uid,
+        patient_key=text_of(header, "PatientID") or f"no number, study {study}",
         study_key=study,
-        order_key=_order_key(first),
-        header=first,
-        slices=tuple(located),
-        n_images=len(unique),
-        n_duplicates=len(members) - len(unique),
-        n_without_geometry=len(unique) - len(located),
-        n_frames=max(int(_number(header, "NumberOfFrames") or 1) for _, header in unique),
+        order_key=_order_key(header),
+        birth_dates=frozenset(gathered.birth_dates),
+        header=header,
+        slices=tuple(one for _, located, _, _ in kept for one in located),
+        n_images=sum(len(located) + without for _, located, without, _ in images),
+        n_duplicates=gathered.n_files - len(images),
+        n_without_geometry=sum(without for _, _, without, _ in kept),
+        n_localisers=localisers,
+        largest_side=gathered.largest_side,
+        has_burnt_in_text=gathered.has_burnt_in_text,
+        n_bytes=sum(size for size, *_ in images),
     )
+
+
+def _with_shared_numbers(series: list[Series]) -> list[Series]:
+    """Mark series whose patient number comes with more than one date of birth."""
+    from dataclasses import replace
+
+    dates: dict[str, set[str]] = {}
+    for one in series:
+        dates.setdefault(one.patient_key, set()).update(one.birth_dates)
+    return [replace(one, shared_number=len(dates[one.patient_key]) > 1) for one in series]
+
+
+def _burnt_in(header: Dataset) -> bool:
+    """What the header says of text in the pixels, or a picture of a screen, which often has some."""
+    if _BURNT_IN.match(text_of(header, "BurnedInAnnotation")):
+        return True
+    return text_of(header, "ConversionType").upper() in _SCREEN_SAVES
+
+
+def _is_localiser(header: Dataset) -> bool:
+    return "LOCALIZER" in text_of(header, "ImageType").upper().split("\\")
 
 
 def _order_key(header: Dataset) -> str:
     names = ("StudyDate", "StudyTime", "SeriesDate", "SeriesTime")
-    return " ".join(str(header.get(name) or "") for name in names)
-
-
-def _slice(path: Path, header: Dataset) -> Slice | None:
-    """The image's place, or None where the header does not give one that can be true."""
-    position = _numbers(header, "ImagePositionPatient", 3)
-    orientation = _numbers(header, "ImageOrientationPatient", 6)
-    spacing = _numbers(header, "PixelSpacing", 2)
-    if position is None or orientation is None or spacing is None or spacing.min() <= 0:
-        return None
-    along_row, along_column = orientation[:3], orientation[3:]
-    lengths = np.linalg.norm(along_row), np.linalg.norm(along_column)
-    if abs(lengths[0] - 1) > 0.01 or abs(lengths[1] - 1) > 0.01 or abs(along_row @ along_column) > 0.01:
-        return None
-    thickness = _number(header, "SliceThickness")
-    return Slice(
-        path=path,
-        position=position,
-        along_row=along_row / lengths[0],
-        along_column=along_column / lengths[1],
-        row_step_mm=float(spacing[0]),
-        column_step_mm=float(spacing[1]),
-        n_rows=int(header.Rows),
-        n_columns=int(header.get("Columns") or 0),
-        thickness_mm=thickness if thickness and thickness > 0 else None,
-        has_rescale=_number(header, "RescaleSlope") is not None,
-    )
-
-
-def _number(header: Dataset, name: str) -> float | None:
-    values = _numbers(header, name, 1)
-    return None if values is None else float(values[0])
-
-
-def _numbers(header: Dataset, name: str, count: int) -> Affine | None:
-    """``count`` finite numbers of a header's field, or None."""
-    try:
-        value = header.get(name)
-        values = np.atleast_1d(np.asarray(value, dtype=np.float64)) if value not in (None, "") else None
-    except (ValueError, TypeError, KeyError):
-        return None
-    if values is None or values.shape != (count,) or not np.isfinite(values).all():
-        return None
-    return values
+    return " ".join(text_of(header, name) for name in names)

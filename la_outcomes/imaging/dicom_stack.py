@@ -13,12 +13,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from la_outcomes.errors import InputError
-from la_outcomes.imaging.dicom_series import Slice
+from la_outcomes.imaging.dicom_frames import Slice
+from la_outcomes.imaging.dicom_pixels import stored_values
 from la_outcomes.imaging.geometry import Affine, Array, Image
 from la_outcomes.imaging.slabs import EvenGrid, even_grid, is_even
 
 POSITION_TOLERANCE_MM = 0.1
-AIR_HU = -1024.0
 SMALLEST_TILT_DEG = 0.1
 _RAS_FROM_LPS = np.array([[-1.0], [-1.0], [1.0]])
 
@@ -115,6 +115,17 @@ def plan_stack(slices: Sequence[Slice]) -> Stack:
     return Stack(tuple(ordered), centres, step, origin, grid)
 
 
+def without_copies(slices: Sequence[Slice]) -> tuple[Slice, ...]:
+    """The slices without those that repeat another one's place and pixels (sent twice under two names)."""
+    places: dict[tuple[float, ...], list[Slice]] = {}
+    for one in slices:
+        place = (*np.round(one.position, 2), *np.round(one.normal, 3), one.n_rows, one.n_columns)
+        kept = places.setdefault(place, [])
+        if not any(np.array_equal(stored_values(one), stored_values(other)) for other in kept):
+            kept.append(one)
+    return tuple(one for kept in places.values() for one in kept)
+
+
 def _check_alike(slices: Sequence[Slice]) -> None:
     first = slices[0]
     for other in slices[1:]:
@@ -148,27 +159,6 @@ def _thicknesses(ordered: Sequence[Slice]) -> Affine:
     if len(known) < len(ordered):
         raise InputError("the slices are unevenly spaced and some do not say how thick they are")
     return np.array(known)
-
-
-def read_pixels(one: Slice, modality: str) -> Array:
-    """A slice's values, float32 (columns, rows): RescaleSlope and -Intercept applied, CT in HU.
-
-    CT values below -1024 HU (scanners' mark for what lies outside their field) become -1024. Decodes
-    whatever GDCM decodes (JPEG, JPEG-LS, JPEG 2000, RLE). Raises ``InputError`` where it cannot, or where
-    a CT does not say how its values become HU.
-    """
-    import SimpleITK as sitk
-
-    if modality == "CT" and not one.has_rescale:
-        raise InputError("the CT's headers do not say how values become Hounsfield units")
-    try:
-        values = sitk.GetArrayFromImage(sitk.ReadImage(str(one.path), imageIO="GDCMImageIO"))
-    except RuntimeError:
-        raise InputError("an image's pixels cannot be decoded; the file may be damaged") from None
-    if values.shape != (1, one.n_rows, one.n_columns):
-        raise InputError(f"an image holds {values.shape} values where one slice was expected")
-    pixels = values[0].T.astype(np.float32)
-    return np.maximum(pixels, AIR_HU) if modality == "CT" else pixels
 
 
 def assemble(stack: Stack, pixels: Sequence[Array]) -> Image:

@@ -41,7 +41,7 @@ def check_head_ct(image: Image) -> str | None:
 
 
 def describe(path: str | Path, expected: Expected = "CT") -> Description:
-    """Describe one NIfTI file, or a folder of DICOM files, and judge it as a head CT or as a FLAIR.
+    """Describe a NIfTI file, or DICOM in a folder, zip or DICOMDIR, and judge it as a head CT or as a FLAIR.
 
     A folder is usable where at least one of its series is. Nothing raised by a bad file gets out: it
     becomes a reason. Raises ``InputError`` only where nothing is at ``path``.
@@ -51,6 +51,8 @@ def describe(path: str | Path, expected: Expected = "CT") -> Description:
         return _describe_dicom(path, expected)
     if not path.is_file():
         raise InputError("no such file or folder", where=path)
+    if not path.name.lower().endswith(SUFFIXES):
+        return _describe_dicom(path, expected)
     try:
         image = read_image(path)
     except InputError as error:
@@ -134,6 +136,6 @@ def _describe_dicom(path: Path, expected: Expected) -> Description:
             f"series {number}: {kind or series.modality}, {series.n_images} images{layout}; {judged}"
         )
         usable.append(reason is None and kind == expected)
-    lines.append(f"{found.n_other_files} other files")
+    lines += [f"{found.n_other_files} other files", *found.notes]
     reasons = () if any(usable) else (f"no series can be used as {expected}",)
     return Description(path, tuple(lines), expected if any(usable) else "unknown", any(usable), reasons)

@@ -24,6 +24,7 @@ from la_outcomes.imaging.geometry import Affine
 
 EVEN_TOLERANCE_MM = 0.1
 LARGEST_GAP = 0.5
+MOST_GRID_SLICES = 2000
 _SAME_MM = 0.01
 
 
@@ -65,13 +66,15 @@ def even_grid(centres: Affine, thicknesses: Affine) -> EvenGrid:
     """An even grid for uneven slices, by the rule of this module.
 
     ``centres`` (n,) sorted and ``thicknesses`` (n,), mm along the normal. Raises ``InputError`` where
-    slices are missing.
+    slices are missing, or where the grid would have more than 2,000 slices.
     """
     pieces = apportion(centres, thicknesses)
     step, anchor = _step_and_anchor(centres, thicknesses)
     low, high = pieces[0].low, pieces[-1].high
     start = anchor - step / 2 - step * round((anchor - step / 2 - low) / step)
     count = max(round((high - start) / step), 1)
+    if count > MOST_GRID_SLICES:
+        raise InputError(f"the slices' places and thicknesses would make {count} slices: they must be wrong")
     edges = start + step * np.arange(count + 1)
     owned = np.zeros(len(centres))
     for piece in pieces:
