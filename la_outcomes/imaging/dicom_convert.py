@@ -119,6 +119,7 @@ def _convert_best(
 
 
 def _choice(study: Study, series: Series, rule: str | None, reason: str | None, run: Run) -> dict[str, Any]:
+    thickness = nominal_thickness_mm(series)
     return {
         "series_uid_hash": study.hash_of(series),
         "scan_id": study.scan_id(series),
@@ -128,7 +129,7 @@ def _choice(study: Study, series: Series, rule: str | None, reason: str | None, 
         "modality": series.modality,
         "n_slices": series.n_images,
         "kernel": series.text("ConvolutionKernel") or None,
-        "slice_thickness_mm": nominal_thickness_mm(series),
+        "slice_thickness_mm": thickness if thickness is not None and thickness < 1e5 else None,
         "is_contrast_enhanced": is_contrast_enhanced(series) if series.modality == "CT" else None,
         "warning": BURNT_IN if series.has_burnt_in_text else None,
         "run_id": run.run_id,

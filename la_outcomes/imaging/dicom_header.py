@@ -17,6 +17,7 @@ import pydicom
 from pydicom.dataset import Dataset
 from pydicom.errors import BytesLengthException, InvalidDicomError
 from pydicom.filereader import read_dataset, read_file_meta_info
+from pydicom.multival import MultiValue
 from pydicom.tag import BaseTag
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian
 
@@ -36,8 +37,8 @@ TAGS = (
 LARGEST_INFLATED = 1 << 30
 DAMAGE = (
     InvalidDicomError, BytesLengthException, OSError, EOFError, ValueError, TypeError, KeyError,
-    AttributeError, IndexError, NotImplementedError, OverflowError, RecursionError, MemoryError, AssertionError,
-    zlib.error,
+    AttributeError, IndexError, NotImplementedError, OverflowError, RecursionError, MemoryError,
+    AssertionError, zlib.error,
 )  # fmt: skip
 """What pydicom raises over files that are damaged, malicious or of a kind it does not know."""
 _PIXELS = (0x7FE00008, 0x7FE00009, 0x7FE00010)
@@ -84,9 +85,9 @@ def text_of(header: Dataset, name: str) -> str:
     value = value_of(header, name)
     if value is None:
         return ""
-    if isinstance(value, str) or not isinstance(value, Iterable):
-        return str(value).strip()
-    return "\\".join(str(part) for part in value).strip()
+    if isinstance(value, list | tuple | MultiValue):
+        return "\\".join(str(part) for part in value).strip()
+    return str(value).strip()
 
 
 def number(header: Dataset, name: str) -> float | None:

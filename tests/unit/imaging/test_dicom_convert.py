@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -16,14 +17,23 @@ from imaging_phantoms import ball_values
 
 from la_outcomes.cli.main import run
 from la_outcomes.errors import UsageError
-from la_outcomes.imaging.dicom_convert import studies_of
 from la_outcomes.imaging.dicom_series import find_series
+from la_outcomes.imaging.dicom_studies import studies_of
 from la_outcomes.imaging.nifti import read_image
+from la_outcomes.imaging.pseudonyms import Pseudonyms
 from la_outcomes.shards import read_shard
 
 EVEN = np.arange(36) * 5.0 - 90
 TWO_STACKS = np.concatenate([np.arange(20) * 4.0 - 90, -13.5 + np.arange(16) * 7.0])
 TWO_THICKNESSES = [4.0] * 20 + [7.0] * 16
+
+
+KEY = Pseudonyms(bytes(32))
+
+
+def scans_in(out: Path) -> list[dict[str, str]]:
+    with open(out / "scans.csv", encoding="utf-8") as handle:
+        return list(csv.DictReader(handle))
 
 
 def choices_in(out: Path) -> list[dict]:
@@ -46,9 +56,9 @@ def mixed(tmp_path: Path) -> Path:
 def test_convert_writes_scans_table_reports_and_shards(mixed: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     assert run(["convert", str(mixed), "--out", str(out)]) == 0
-    with open(out / "scans.csv", encoding="utf-8") as handle:
-        rows = list(csv.DictReader(handle))
-    assert [row["scan_id"] for row in rows] == ["p001_ct1", "p002_ct1"]
+    rows = scans_in(out)
+    assert all(re.fullmatch(r"p[a-z2-7]{12}_ct_[a-z2-7]{8}", row["scan_id"]) for row in rows)
+    assert len({row["patient_id"] for row in rows}) == 2
     assert [row["gantry_tilt_deg"] for row in rows] == ["15.0", "0.0"]
     assert [row["slice_thickness_mm"] for row in rows] == ["5.0", "7.0"]
     assert rows[0]["manufacturer"] == "SIEMENS"
@@ -67,7 +77,9 @@ def test_convert_writes_scans_table_reports_and_shards(mixed: Path, tmp_path: Pa
 def test_a_second_run_gives_the_same_images(mixed: Path, tmp_path: Path) -> None:
     for name in ("one", "two"):
         assert run(["convert", str(mixed), "--out", str(tmp_path / name), "--jobs", "1"]) == 0
-    for file in ("p001_ct1.nii.gz", "p002_ct1.nii.gz", "p002_ct1.json", "scans.csv"):
+    files = sorted(file.name for file in (tmp_path / "one").iterdir() if file.is_file())
+    assert len(files) == 5
+    for file in files:
         assert (tmp_path / "one" / file).read_bytes() == (tmp_path / "two" / file).read_bytes()
 
 
@@ -106,7 +118,7 @@ def test_a_series_that_fails_gives_way_and_is_told(tmp_path: Path, capfd: pytest
     assert "slices are missing" in capfd.readouterr().err
     reasons = {row["rule"]: row["chosen"] for row in choices_in(out)}
     assert reasons == {"conversion": False, "preference": True}
-    assert (out / "p001_ct1.nii.gz").exists()
+    assert len(list(out.glob("*.nii.gz"))) == 1
 
 
 def test_what_is_no_head_is_not_converted(tmp_path: Path) -> None:
@@ -124,20 +136,25 @@ def test_a_folder_with_nothing_usable_is_bad_input(tmp_path: Path) -> None:
 
 def test_pseudonyms(mixed: Path, tmp_path: Path) -> None:
     found = find_series(mixed)
-    assert [study.patient_id for study in studies_of(found, prefix="lyon-")] == ["lyon-001", "lyon-002"]
+    names = [study.patient_id for study in studies_of(found, KEY, prefix="lyon-")]
+    assert len(set(names)) == 2
+    assert all(name.startswith("lyon-") for name in names)
+    assert not set(names) & {study.patient_id for study in studies_of(found, Pseudonyms(bytes(31) + b"1"))}
     with pytest.raises(UsageError, match="2 patients"):
-        studies_of(found, patient_id="x1")
+        studies_of(found, KEY, patient_id="x1")
     with pytest.raises(UsageError, match="pseudonym"):
-        studies_of(found, prefix="../")
+        studies_of(found, KEY, prefix="../")
     shutil.rmtree(mixed / "d")
-    (study,) = studies_of(find_series(mixed), patient_id="x1")
-    assert study.scan_ids == {"CT": "x1_ct1", "FLAIR": "x1_flair1"}
+    again = find_series(mixed)
+    assert studies_of(again, KEY)[0].patient_id in {study.patient_id for study in studies_of(found, KEY)}
+    (study,) = studies_of(again, KEY, patient_id="x1")
+    assert str(study.scan_id(study.series[0])).startswith("x1_ct_")
 
 
 def test_images_without_a_patient_number_are_a_patient_a_study(tmp_path: Path) -> None:
     for name in ("a", "b"):
         write_series(tmp_path / name, EVEN[:2], fields={"PatientID": ""})
-    assert [study.patient_id for study in studies_of(find_series(tmp_path))] == ["p001", "p002"]
+    assert len({study.patient_id for study in studies_of(find_series(tmp_path), KEY)}) == 2
 
 
 def test_a_flair_is_converted_beside_the_ct(tmp_path: Path) -> None:
@@ -146,5 +163,5 @@ def test_a_flair_is_converted_beside_the_ct(tmp_path: Path) -> None:
     mr = {"Modality": "MR", "SeriesDescription": "FLAIR", "RescaleSlope": "0.5", "RescaleIntercept": "0"}
     write_series(folder / "b", EVEN, fields={**study, **mr}, values=lambda w: np.hypot(w[0], w[1]))
     assert run(["convert", str(folder), "--out", str(tmp_path / "out"), "--patient-id", "x1"]) == 0
-    flair = read_image(tmp_path / "out" / "x1_flair1.nii.gz")
+    flair = read_image(next((tmp_path / "out").glob("x1_flair_*.nii.gz")))
     assert flair.data.max() == pytest.approx(0.5 * (1024 + np.hypot(79 * 1.1, 91 * 1.2)), abs=0.6)

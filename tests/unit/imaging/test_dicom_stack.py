@@ -11,15 +11,14 @@ from dicom_writer import stored_hu, world_points, write_series
 from imaging_phantoms import head_values
 
 from la_outcomes.errors import InputError
+from la_outcomes.imaging.dicom_pixels import AIR_HU, read_pixels
 from la_outcomes.imaging.dicom_series import find_series
 from la_outcomes.imaging.dicom_stack import (
-    AIR_HU,
     Stack,
     assemble,
     corner_points,
     landmark_error_mm,
     plan_stack,
-    read_pixels,
     value_error,
 )
 from la_outcomes.imaging.geometry import Image, is_sheared

@@ -36,7 +36,7 @@ def _ct(drawn: DrawnPatient, settings: CtSettings, parameters: Parameters) -> Ct
 
 def _converted(folder: Path, out: Path, kind: str) -> Image:
     assert run(["convert", str(folder), "--out", str(out), "--patient-id", "d"]) == 0
-    return read_image(out / f"d_{kind}1.nii.gz")
+    return read_image(next(out.glob(f"d_{kind}_*.nii.gz")))
 
 
 @pytest.mark.parametrize(
