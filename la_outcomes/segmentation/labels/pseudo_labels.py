@@ -19,7 +19,7 @@ from la_outcomes.execution import Jobs, Outcome, Verdict, map_cases, start_work
 from la_outcomes.imaging.geometry import Image, volume_ml
 from la_outcomes.imaging.nifti import read_image, read_mask
 from la_outcomes.provenance import Run
-from la_outcomes.segmentation.brain import ct_brain, flair_brain
+from la_outcomes.segmentation.brain import ct_brain
 from la_outcomes.segmentation.cases import PairCase, read_pairs
 from la_outcomes.segmentation.labels import coregistration, infarct
 from la_outcomes.segmentation.labels.coregistration import Coregistration, carry, coregister
@@ -36,9 +36,10 @@ from la_outcomes.segmentation.labels.records import (
     write_tables,
 )
 from la_outcomes.segmentation.labels.sources import WmhSource
+from la_outcomes.segmentation.labels.wmh_model import FlairFindings
 from la_outcomes.shards import TRANSIENT_STATUS, is_done
 
-ALGORITHM_VERSION = "2"
+ALGORITHM_VERSION = "3"
 INFARCTS = ("auto", "mask", "none")
 SMALLEST_SHARE = 0.05
 
@@ -60,8 +61,8 @@ def label_pairs(
     ----------
     source : where WMH comes from (``sources.configure``); None = the given mask where a pair has one,
         else the classical method.
-    infarcts : "mask" takes out ``infarct_mask_path`` where given, "auto" looks for an infarct on CT and
-        FLAIR where none is given, "none" takes out nothing.
+    infarcts : "mask" takes out ``infarct_mask_path`` where given, "auto" looks for an infarct where none is
+        given (by the FLAIR model that earned it, else on CT and FLAIR), "none" takes out nothing.
 
     Writes ``labels/``, ``carried/`` and ``wmh/`` (soft maps in CT and FLAIR space), ``transforms/``,
     ``pictures/``, one shard a pair, ``labels.csv`` (what ``train`` reads) and ``index.html`` (worst pair
@@ -118,15 +119,16 @@ def make_label(case: PairCase, job: LabelJob) -> PseudoLabel:
     ct, flair = read_image(case.ct.path), read_image(case.flair.path)
     check_pair(ct, flair)
     given = _given_infarct(case, flair, job.infarct)
-    ct_inside, flair_inside = ct_brain(ct).intracranial, flair_brain(flair).intracranial
-    wmh = job.source.find(case, flair, flair_inside, given, job.log_path(case))
-    found = coregister(ct, flair, ct_inside, flair_inside)
+    ct_inside = ct_brain(ct).intracranial
+    seen = job.source.read(case, flair, given, job.log_path(case))
+    wmh = seen.wmh
+    found = coregister(ct, flair, ct_inside, seen.inside)
     whole = carry(wmh.soft, ct, found.transform)
     warnings = tuple(filter(None, (contrast_warning(ct, ct_inside), t1_warning(found))))
     quality = judge(found, whole, ct_inside, wmh.volume_ml, days_between=case.days_between, warnings=warnings)
     if quality.status == "failed":
         raise InputError(str(quality.reason), where=case.case_id)
-    carried, infarct_source = _without_infarct(whole, wmh.soft, given, found, ct, job.infarct)
+    carried, infarct_source = _without_infarct(whole, seen, given, found, ct, job.infarct)
     return PseudoLabel(
         ct=ct,
         label=binarise(carried.data),
@@ -161,11 +163,15 @@ def _given_infarct(case: PairCase, flair: Image, infarcts: str) -> Volume | None
 
 
 def _without_infarct(
-    whole: Image, soft: Image, given: Volume | None, found: Coregistration, ct: Image, infarcts: str
+    whole: Image, seen: FlairFindings, given: Volume | None, found: Coregistration, ct: Image, infarcts: str
 ) -> tuple[Image, str | None]:
     """The carried map without the infarct, and how the infarct was known."""
+    soft = seen.wmh.soft
     if given is not None:
         return carry(Image(soft.data * (1.0 - given), soft.affine), ct, found.transform), "given"
     if infarcts != "auto":
         return whole, None
+    if seen.infarct is not None:
+        share = carry(seen.infarct, ct, found.transform).data
+        return Image(whole.data * (1.0 - share), ct.affine), "model"
     return Image(whole.data * (1.0 - infarct.find_infarct(found, ct)), ct.affine), "found"

@@ -60,8 +60,8 @@ class LabelJob:
 class PseudoLabel:
     """A pair's label on the CT's grid and what led to it.
 
-    ``carried``: soft map in CT space without the infarct; ``infarct_source``: given, found, or None where
-    nobody drew one and none was looked for.
+    ``carried``: soft map in CT space without the infarct; ``infarct_source``: given, model, found, or None
+    where nobody drew one and none was looked for.
     """
 
     ct: Image

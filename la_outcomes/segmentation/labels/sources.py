@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -12,11 +12,12 @@ import numpy.typing as npt
 
 from la_outcomes.errors import InputError, UsageError
 from la_outcomes.imaging.geometry import Image
+from la_outcomes.segmentation.brain import flair_brain
 from la_outcomes.segmentation.bundle import Bundle, load_bundle
 from la_outcomes.segmentation.cases import PairCase
 from la_outcomes.segmentation.labels.wmh import CLASSICAL_VERSION, Wmh, classical_wmh, wmh_from_mask
 from la_outcomes.segmentation.labels.wmh_command import wmh_from_command
-from la_outcomes.segmentation.labels.wmh_model import wmh_from_model
+from la_outcomes.segmentation.labels.wmh_model import FlairFindings, flair_by_model, model_use, wmh_name
 from la_outcomes.segmentation.labels.wmh_tool import WmhTool, read_tool
 
 KINDS = ("auto", "mask", "command", "model", "classical")
@@ -43,15 +44,30 @@ class WmhSource:
             "wmh": self.kind,
             "wmh_tool": None if self.tool is None else self.tool.record(),
             "wmh_model_sha256": None if self.model is None else self.model[1],
+            "wmh_model_use": None if self.model is None else model_use(_bundle(*self.model)),
             "classical": CLASSICAL_VERSION,
         }
 
-    def find(self, case: PairCase, flair: Image, inside: Mask, infarct: Volume | None, log: Path) -> Wmh:
-        """Soft WMH on the FLAIR's grid. Raises ``InputError`` where the pair cannot have one."""
+    def read(self, case: PairCase, flair: Image, infarct: Volume | None, log: Path) -> FlairFindings:
+        """WMH and the inside of the skull on the FLAIR's grid, infarct too where the model finds it.
+
+        ``infarct`` is the given share of it (0..1) on that grid. Raises ``InputError`` where the pair cannot
+        have WMH.
+        """
+        rough = flair_brain(flair).intracranial
+        if self.model is None:
+            return FlairFindings(self._other_wmh(case, flair, rough, infarct, log), rough)
+        found = flair_by_model(flair, rough, _bundle(*self.model))
+        if self.kind == "auto" and case.wmh_mask_path is not None:
+            found = replace(found, wmh=wmh_from_mask(case.wmh_mask_path, flair, self.tool))
+        return found
+
+    def _other_wmh(
+        self, case: PairCase, flair: Image, inside: Mask, infarct: Volume | None, log: Path
+    ) -> Wmh:
+        """Soft WMH without a model: a tool's, the classical method's or the given mask."""
         if self.kind == "command" and self.tool is not None:
             return wmh_from_command(self.tool, case.flair.path, flair, log, case.t1_path)
-        if self.kind == "model" and self.model is not None:
-            return wmh_from_model(flair, inside, _bundle(*self.model))
         if self.kind == "classical" or (self.kind == "auto" and case.wmh_mask_path is None):
             return classical_wmh(flair, inside, None if infarct is None else infarct > INFARCT_SHARE)
         if case.wmh_mask_path is None:
@@ -63,6 +79,9 @@ class WmhSource:
 def configure(kind: str, tool: str | None = None, model: Path | None = None) -> WmhSource:
     """A source as the command line names it.
 
+    ``model`` is the folder of a FLAIR bundle: it goes with "model", and with "auto" for the pairs without a
+    mask; then brain and infarct are the model's in all pairs, where it earned that.
+
     Raises ``UsageError`` for an unknown kind and for a command without a tool or a model without a
     bundle, ``InputError`` where the tool's description or the bundle cannot be used.
     """
@@ -71,13 +90,15 @@ def configure(kind: str, tool: str | None = None, model: Path | None = None) -> 
     described = None if tool is None else read_tool(tool)
     if kind == "command" and (described is None or described.command is None):
         raise UsageError("--wmh command needs a tool with a command", hint="--wmh-tool NAME or FILE.yaml")
-    if (kind == "model") != (model is not None):
+    if (kind == "model" and model is None) or (model is not None and kind not in ("auto", "model")):
         raise UsageError("--wmh model and --wmh-model BUNDLE go together")
     if described is not None and kind not in ("auto", "mask", "command"):
         raise UsageError(f"--wmh-tool does not go with --wmh {kind}")
     if model is None:
         return WmhSource(kind, described)
-    return WmhSource(kind, None, (model, load_bundle(model, modality="FLAIR").model_sha256))
+    bundle = load_bundle(model, modality="FLAIR")
+    wmh_name(bundle)
+    return WmhSource(kind, described, (model, bundle.model_sha256))
 
 
 @lru_cache(maxsize=1)

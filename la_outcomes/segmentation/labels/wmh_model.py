@@ -1,7 +1,9 @@
-"""WMH by a model bundle that was trained on FLAIR."""
+"""FLAIR read by a model bundle: WMH, the inside of the skull, infarct."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,13 +13,28 @@ from la_outcomes.errors import InputError
 from la_outcomes.imaging.geometry import Image, volume_ml
 from la_outcomes.segmentation.bundle import Bundle
 from la_outcomes.segmentation.labels.wmh import Wmh, relative_to_white_matter
-from la_outcomes.segmentation.preprocessing import NOT_FOUND_LOG_ODDS, locate_head, network_input
+from la_outcomes.segmentation.outputs import INFARCT, LA, WMH
+from la_outcomes.segmentation.preprocessing import NOT_FOUND_LOG_ODDS
+from la_outcomes.segmentation.reading import Reading, read_by_network, serves_as_brain
 
 SIGNAL_UNITS = 100.0
-NAMES = ("wmh", "la")
+NAMES = (WMH, LA)
+
+Mask = npt.NDArray[np.bool_]
 
 
-def flair_for_network(flair: Image, inside: npt.NDArray[np.bool_]) -> Image:
+@dataclass(frozen=True, eq=False)
+class FlairFindings:
+    """What was found on one FLAIR, on its grid: soft WMH, the inside of the skull (i, j, k), and the share
+    (0..1) of infarct where the model earned the search for it, else None.
+    """
+
+    wmh: Wmh
+    inside: Mask
+    infarct: Image | None = None
+
+
+def flair_for_network(flair: Image, inside: Mask) -> Image:
     """What a FLAIR model sees in place of HU: signal with white matter at 100, inside the head and out.
 
     ``inside`` may be rough: it only says where white matter is looked for.
@@ -26,21 +43,47 @@ def flair_for_network(flair: Image, inside: npt.NDArray[np.bool_]) -> Image:
     return Image((SIGNAL_UNITS * relative).astype(np.float32), flair.affine)
 
 
-def wmh_from_model(flair: Image, inside: npt.NDArray[np.bool_], bundle: Bundle) -> Wmh:
-    """Soft WMH (the network's probability) on the FLAIR's grid, inside the intracranial mask.
+def flair_by_model(flair: Image, rough: Mask, bundle: Bundle) -> FlairFindings:
+    """WMH (the network's probability where it is above one half), brain and infarct of a FLAIR.
 
     The bundle's card says modality FLAIR, its window is in units of ``flair_for_network``, and one of its
-    structures is "wmh" (or "la"). Raises ``InputError`` where it has neither or gives no numbers.
+    structures is "wmh" (or "la"). ``rough`` is an intracranial mask by thresholds: it places the network's
+    square, and is the inside of the skull where the model's own brain has not earned that. Raises
+    ``InputError`` where the model gives no WMH or no numbers.
     """
-    seen = flair_for_network(flair, inside)
-    crop = locate_head(seen, inside, bundle.spec)
-    found = bundle.predict(network_input(seen, crop, bundle.spec))
-    name = next((name for name in NAMES if name in found), None)
-    if name is None:
-        raise InputError(f"the model gives {', '.join(found)}, not {NAMES[0]}", where=bundle.path)
-    logit: npt.NDArray[Any] = crop.to_scan(found[name], outside=NOT_FOUND_LOG_ODDS)
-    soft = np.where(inside & (logit > 0), 1.0 / (1.0 + np.exp(-np.clip(logit, -30, 30))), 0.0)
-    image = Image(soft.astype(np.float32), flair.affine)
-    return Wmh(
+    name = wmh_name(bundle)
+    reading = read_by_network(flair_for_network(flair, rough), rough, bundle)
+    inside = reading.brain_on_scan() if serves_as_brain(bundle.card) else rough
+    image = _likely(reading, name, inside, flair)
+    wmh = Wmh(
         image, volume_ml(image.data, image.affine), "model", f"{bundle.name} {bundle.model_sha256[:12]}"
     )
+    infarct = _likely(reading, INFARCT, inside, flair) if finds_infarcts(bundle.card) else None
+    return FlairFindings(wmh, inside, infarct)
+
+
+def wmh_name(bundle: Bundle) -> str:
+    """Name of the model's structure that is WMH; raises ``InputError`` where it has none."""
+    name = next((name for name in NAMES if name in bundle.outputs.names), None)
+    if name is None:
+        given = ", ".join(bundle.outputs.names)
+        raise InputError(f"the model gives {given}, not {WMH}", where=bundle.path)
+    return name
+
+
+def finds_infarcts(card: Mapping[str, Any]) -> bool:
+    """Whether the model was shown to find infarcts better than the search for one-sided signal."""
+    names = [part["name"] for part in card["outputs"]["structures"]]
+    return INFARCT in names and dict(card.get("infarct") or {}).get("search") == "network"
+
+
+def model_use(bundle: Bundle) -> dict[str, bool]:
+    """What beside WMH is taken from a model: part of what identifies a label."""
+    return {"brain": serves_as_brain(bundle.card), "infarct": finds_infarcts(bundle.card)}
+
+
+def _likely(reading: Reading, name: str, inside: Mask, flair: Image) -> Image:
+    """Probability of a structure where it is above one half, on the scan."""
+    logit = reading.crop.to_scan(reading.log_odds[name], outside=NOT_FOUND_LOG_ODDS)
+    share = np.where(inside & (logit > 0), 1.0 / (1.0 + np.exp(-np.clip(logit, -30, 30))), 0.0)
+    return Image(share.astype(np.float32), flair.affine)
