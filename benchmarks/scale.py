@@ -5,7 +5,8 @@ python benchmarks/scale.py --out DIR [--cases N] [--slurm] [--segment SCANS.csv 
 Each case reads a small file and writes a result shard. With two workers, one killed -9 half way: cases done,
 done twice, and milliseconds a case beyond a plain loop over the same work in the same run. ``--slurm`` does
 the same on a SLURM of one node (root; slurm-wlm and munge of Debian), its slurmd killed and started again.
-``--segment`` measures the speed-up of two workers over one on real segmentation, two free cores needed.
+``--segment`` measures the speed-up of two workers over one on real segmentation (two free cores needed), and
+what a million scans would cost.
 """
 
 # ruff: noqa: E402 - this folder is taken off the path before anything is imported.
@@ -29,7 +30,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from la_outcomes.execution import Cluster, Jobs, map_cases
-from la_outcomes.shards import is_done, sha256_file, write_shard
+from la_outcomes.shards import is_done, read_shard, sha256_file, write_shard
+
+MILLION = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -86,12 +89,12 @@ def _once_half_done(out: Path, count: int, disturb: Callable[[], None]) -> None:
 
 
 @contextmanager
-def local_cluster() -> Iterator[tuple[Cluster, Callable[[], None]]]:
-    """Two workers of one thread on loopback, and a function that kills one of them."""
+def local_cluster(workers: int = 2) -> Iterator[tuple[Cluster, Callable[[], None]]]:
+    """Workers of one thread on loopback, and a function that kills one of them."""
     import distributed
 
     with distributed.LocalCluster(
-        n_workers=2, threads_per_worker=1, host="127.0.0.1", dashboard_address="127.0.0.1:0"
+        n_workers=workers, threads_per_worker=1, host="127.0.0.1", dashboard_address="127.0.0.1:0"
     ) as cluster:
         nanny = next(iter(cluster.workers.values()))
         yield Cluster(cluster.scheduler_address), lambda: os.kill(nanny.pid, signal.SIGKILL)
@@ -118,20 +121,59 @@ def slurm_cluster(folder: Path) -> Iterator[tuple[Cluster, Callable[[], None]]]:
             yield Cluster("slurm", workers=2), restart
 
 
-def segmentation_efficiency(scans: Path, model: Path, out: Path) -> None:
-    """Seconds of the same segmentation with one and with two workers."""
+def small_cases(out: Path, count: int, *, slurm: bool) -> None:
+    """Plain loop, two workers of which one is killed, and SLURM."""
+    loop = make_cases(out / "loop", count)
+    started = time.monotonic()
+    for case in loop:
+        work(case)
+    plain_ms = 1000 * (time.monotonic() - started) / len(loop)
+    print(f"{'plain loop':<28} cases {len(loop)}  {plain_ms:.1f} ms a case")
+    with local_cluster() as (cluster, kill):
+        measure(
+            "2 Dask workers, 1 killed",
+            make_cases(out / "dask", count),
+            cluster,
+            plain_ms,
+            kill,
+        )
+    if slurm:
+        with slurm_cluster(out / "slurm-node") as (cluster, restart):
+            cases = make_cases(out / "slurm", count)
+            measure("SLURM, slurmd killed", cases, cluster, plain_ms, restart)
+
+
+def segmentation_efficiency(scans: Path, model: str, out: Path) -> None:
+    """Seconds of the same segmentation with one and with two workers, and what it would cost."""
     from la_outcomes.segmentation.inference import segment_scans
 
+    os.environ["OMP_NUM_THREADS"] = "1"
     seconds = {}
-    for jobs in (1, 2):
-        folder = out / f"segment-{jobs}"
+    for workers in (1, 2):
+        folder = out / f"segment-{workers}"
         shutil.rmtree(folder, ignore_errors=True)
-        os.environ["OMP_NUM_THREADS"] = "1"
-        started = time.monotonic()
-        count = len(segment_scans(scans, model, folder, jobs=jobs))
-        seconds[jobs] = time.monotonic() - started
-        print(f"segmentation, {jobs} workers: {count} scans in {seconds[jobs]:.1f} s")
+        with local_cluster(workers) as (cluster, _):
+            started = time.monotonic()
+            count = len(segment_scans(scans, model, folder, jobs=cluster))
+            seconds[workers] = time.monotonic() - started
+        print(f"segmentation, {workers} workers: {count} scans in {seconds[workers]:.1f} s")
     print(f"efficiency of two workers: {seconds[1] / seconds[2] / 2:.2f}")
+    print_cost(out / "segment-1", count)
+
+
+def print_cost(folder: Path, count: int) -> None:
+    """What a million scans would take, by what these took."""
+    shards = [read_shard(path) for path in (folder / "shards").glob("*.json")]
+    rows = [row for shard in shards for row in shard["rows"]["la_measurements"]]
+    cpu_s = sum(row["cpu_seconds"] for row in rows) / count
+    kept = {
+        name: sum(path.stat().st_size for path in (folder / name).iterdir()) / count / 1000
+        for name in ("masks", "overlays", "shards")
+    }
+    print(f"a scan: {cpu_s:.2f} CPU s; kB: " + ", ".join(f"{name} {kb:.1f}" for name, kb in kept.items()))
+    days = cpu_s * MILLION / 86_400
+    print(f"a million scans: {days:.0f} core days ({days / 64:.1f} days on 64 cores), ", end="")
+    print(f"{sum(kept.values()) * MILLION / 1e9:.2f} TB written beside the scans")
 
 
 def main() -> None:
@@ -141,26 +183,11 @@ def main() -> None:
     parser.add_argument("--cases", type=int, default=2000)
     parser.add_argument("--slurm", action="store_true")
     parser.add_argument("--segment", type=Path)
-    parser.add_argument("--model", type=Path)
+    parser.add_argument("--model", default="la-ct-sim")
+    parser.add_argument("--only-segment", action="store_true", help="leave the small cases out")
     options = parser.parse_args()
-    loop = make_cases(options.out / "loop", options.cases)
-    started = time.monotonic()
-    for case in loop:
-        work(case)
-    plain_ms = 1000 * (time.monotonic() - started) / len(loop)
-    print(f"{'plain loop':<28} cases {len(loop)}  {plain_ms:.1f} ms a case")
-    with local_cluster() as (cluster, kill):
-        measure(
-            "2 Dask workers, 1 killed",
-            make_cases(options.out / "dask", options.cases),
-            cluster,
-            plain_ms,
-            kill,
-        )
-    if options.slurm:
-        with slurm_cluster(options.out / "slurm-node") as (cluster, restart):
-            cases = make_cases(options.out / "slurm", options.cases)
-            measure("SLURM, slurmd killed", cases, cluster, plain_ms, restart)
+    if not options.only_segment:
+        small_cases(options.out, options.cases, slurm=options.slurm)
     if options.segment is not None:
         segmentation_efficiency(options.segment, options.model, options.out)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -19,10 +20,12 @@ from la_outcomes.analysis.regression_calibration import (
     effect_table,
     naive_table,
 )
+from la_outcomes.analysis.replicates import streams
 from la_outcomes.analysis.results import FloatArray, Missing, require_level
 from la_outcomes.analysis.terms import Term
 from la_outcomes.analysis.truth_model import TruthModel, learn_truth, resampled
 from la_outcomes.errors import StatisticsError
+from la_outcomes.execution import Jobs
 
 _BURN_IN = 10
 _SPACING = 5
@@ -42,6 +45,7 @@ def impute_true_exposure(
     seed: int = 0,
     level: float = 0.95,
     missing: Missing = "raise",
+    jobs: Jobs = 1,
 ) -> CorrectedEffect:
     """Effect of the true exposure by multiple imputation that is valid for external pairs without outcome.
 
@@ -79,7 +83,7 @@ def impute_true_exposure(
     study = read_study(cohort, pairs, outcome, terms, specification, missing)
     values = read_outcome(study.rows[outcome], kind)
     truth = learn_truth(study)
-    chains, failed = _all_chains(study, values, truth, m, nested, np.random.default_rng(seed))
+    chains, failed = _all_chains(study, values, truth, (m, nested), seed, jobs)
     estimates = np.array([[fit.slopes for fit in chain] for chain in chains])
     variances = np.array([[np.diag(fit.slope_covariance) for fit in chain] for chain in chains])
     mean, errors, df = pool_nested(estimates, variances)
@@ -120,24 +124,44 @@ def pool_nested(estimates: FloatArray, variances: FloatArray) -> tuple[FloatArra
 
 
 def _all_chains(
-    study: ErrorStudy, outcome: Outcome, truth: TruthModel, m: int, nested: int, rng: np.random.Generator
+    study: ErrorStudy,
+    outcome: Outcome,
+    truth: TruthModel,
+    size: tuple[int, int],
+    seed: int,
+    jobs: Jobs,
 ) -> tuple[list[list[OutcomeFit]], int]:
-    chains: list[list[OutcomeFit]] = []
-    failed = 0
-    while len(chains) < m:
+    """``size[0]`` chains of ``size[1]`` imputations, and how many draws from the pairs had no estimate."""
+    m, nested = size
+    most = int(_MOST_FAILURES * m)
+    found = streams(partial(_one_chain, study, outcome, truth, nested, most), m, seed=seed, jobs=jobs)
+    failed = sum(failures for _, failures in found)
+    if failed > most:
+        raise StatisticsError(
+            f"{failed} draws from the pairs have no estimate",
+            where="pairs",
+            hint="the pairs are too few or the error is too large for a correction",
+        )
+    return [chain for chain, _ in found], failed
+
+
+def _one_chain(
+    study: ErrorStudy,
+    outcome: Outcome,
+    truth: TruthModel,
+    nested: int,
+    most: int,
+    rng: np.random.Generator,
+) -> tuple[list[OutcomeFit], int]:
+    """A chain, and the draws from the pairs that failed before it; none after more than ``most`` failures."""
+    for failed in range(most + 1):
         again, _ = resampled(study, rng, cohort=False)
         try:
             drawn = learn_truth(again, truth)
-            chains.append(list(_chain(replace(drawn, study=study), outcome, nested, rng)))
-        except (StatisticsError, np.linalg.LinAlgError) as error:
-            failed += 1
-            if failed > _MOST_FAILURES * m:
-                raise StatisticsError(
-                    f"{failed} draws from the pairs have no estimate",
-                    where="pairs",
-                    hint="the pairs are too few or the error is too large for a correction",
-                ) from error
-    return chains, failed
+            return list(_chain(replace(drawn, study=study), outcome, nested, rng)), failed
+        except (StatisticsError, np.linalg.LinAlgError):
+            continue
+    return [], most + 1
 
 
 def _chain(

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import multiprocessing
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol
@@ -17,10 +15,11 @@ from la_outcomes.analysis.impute import impute
 from la_outcomes.analysis.imputed_fit import ImputedFit
 from la_outcomes.analysis.model_frame import coefficient_table
 from la_outcomes.analysis.pooling import Pooled, pool
+from la_outcomes.analysis.replicates import MOST_FAILURES, replicate
 from la_outcomes.analysis.results import FloatArray, Result
 from la_outcomes.errors import StatisticsError
+from la_outcomes.execution import Jobs, map_values
 
-_MOST_FAILURES = 0.1
 _BATCH = 40
 
 
@@ -67,7 +66,7 @@ def bootstrap_imputed(
     replicates: int = 1000,
     seed: int = 0,
     cluster: Sequence[Any] | NDArray[Any] | pd.Series | None = None,
-    jobs: int = 1,
+    jobs: Jobs = 1,
 ) -> BootstrappedImputations:
     """Resample the patients of each fixed imputation and pool: "MI Boot" of Schomaker and Heumann 2018
     (Stat Med 37:2252-2266). Comparable to R `boot::boot` on each completed data set, then ``pool.scalar``.
@@ -78,7 +77,7 @@ def bootstrap_imputed(
     ----------
     fitted : from `fit_imputed`, one row a patient.
     cluster : one label a row fitted; then whole clusters are resampled.
-    jobs : processes over imputations (a script needs ``if __name__ == "__main__"``); the result is the same.
+    jobs : processes or cluster for the imputations (a script needs ``if __name__ == "__main__"``).
 
     Raises
     ------
@@ -97,7 +96,7 @@ def bootstrap_imputed(
         raise StatisticsError(f"{len(groups)} clusters for {n} rows", where="cluster", hint="one label a row")
     seeds = np.random.default_rng(seed).spawn(len(fitted.fits))
     work = partial(_resampled_estimates, replicates=replicates, groups=groups)
-    draws = _mapped(work, list(zip(fitted.fits, seeds, strict=True)), jobs)
+    draws = map_values(work, list(zip(fitted.fits, seeds, strict=True)), jobs=jobs)
     failed = replicates * len(draws) - sum(len(each) for each in draws)
     _require_few_failures(failed, replicates * len(draws))
     estimates = np.array([fit.coefficients["estimate"] for fit in fitted.fits])
@@ -117,6 +116,7 @@ def bootstrap_then_impute(
     seed: int = 0,
     cluster: str | None = None,
     options: Mapping[str, Any] | None = None,
+    jobs: Jobs = 1,
 ) -> BootstrapThenImpute:
     """Resample patients, impute each resample ``m`` times, fit: valid even where imputation and analysis
     models disagree.
@@ -131,6 +131,7 @@ def bootstrap_then_impute(
     fit : from a completed frame to a fit with ``coefficients``.
     cluster : column whose clusters are resampled whole.
     options : further arguments of `impute`, such as exclude.
+    jobs : processes or cluster for the resamples (``fit`` must then be importable); the result is the same.
 
     Raises
     ------
@@ -141,21 +142,12 @@ def bootstrap_then_impute(
         raise StatisticsError(
             "at least 2 replicates and 2 imputations are needed", where="replicates, m", hint="200 and 2"
         )
-    rng = np.random.default_rng(seed)
     groups = None if cluster is None else pd.factorize(frame[cluster])[0]
-    terms: list[str] = []
-    values = []
-    for _ in range(replicates):
-        rows = np.repeat(np.arange(len(frame)), _counts(len(frame), groups, rng))
-        resample = frame.iloc[rows].reset_index(drop=True)
-        try:
-            completed = impute(resample, m=m, seed=int(rng.integers(2**31)), **dict(options or {}))
-            fits = [fit(each) for each in completed]
-        except StatisticsError:
-            continue
-        terms = terms or list(fits[0].coefficients["term"])
-        if all(list(each.coefficients["term"]) == terms for each in fits):
-            values.append([each.coefficients["estimate"].to_numpy() for each in fits])
+    draw = partial(_imputed_resample, fit, frame, m, groups, dict(options or {}))
+    hint = "a rare level vanishes from resamples: pool it, or use an analytic interval"
+    drawn = replicate(draw, replicates, seed=seed, hint=hint, jobs=jobs)
+    terms = drawn[0][0]
+    values = [estimates for names, estimates in drawn if names == terms]
     _require_few_failures(replicates - len(values), replicates)
     table = _nested_table(terms, np.array(values))
     return BootstrapThenImpute(table, replicates, m, replicates - len(values), seed)
@@ -198,16 +190,29 @@ def _counts(n: int, groups: NDArray[np.int64] | None, rng: np.random.Generator) 
     return np.bincount(rng.integers(size, size=size), minlength=size)[groups]
 
 
-def _mapped(work: Callable[[Any], FloatArray], tasks: list[Any], jobs: int) -> list[FloatArray]:
-    if jobs <= 1:
-        return [work(task) for task in tasks]
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(jobs, len(tasks)), mp_context=context) as pool_of_workers:
-        return list(pool_of_workers.map(work, tasks))
+def _imputed_resample(
+    fit: Callable[[pd.DataFrame], Any],
+    frame: pd.DataFrame,
+    m: int,
+    groups: NDArray[np.int64] | None,
+    options: Mapping[str, Any],
+    rng: np.random.Generator,
+) -> tuple[list[str], list[FloatArray]] | None:
+    """Terms of one resample, and their estimates in each of its imputations; None where it has none."""
+    rows = np.repeat(np.arange(len(frame)), _counts(len(frame), groups, rng))
+    resample = frame.iloc[rows].reset_index(drop=True)
+    try:
+        fits = [fit(each) for each in impute(resample, m=m, seed=int(rng.integers(2**31)), **options)]
+    except StatisticsError:
+        return None
+    terms = list(fits[0].coefficients["term"])
+    if any(list(each.coefficients["term"]) != terms for each in fits):
+        return None
+    return terms, [each.coefficients["estimate"].to_numpy() for each in fits]
 
 
 def _require_few_failures(failed: int, total: int) -> None:
-    if failed > _MOST_FAILURES * total:
+    if failed > MOST_FAILURES * total:
         raise StatisticsError(
             f"{failed} of {total} resamples have no estimate",
             where="bootstrap",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,10 +14,11 @@ from numpy.typing import NDArray
 from la_outcomes.analysis.bootstrap import percentile_interval
 from la_outcomes.analysis.ordinal_concordance import concordance
 from la_outcomes.analysis.ordinal_newton import fit_cumulative
+from la_outcomes.analysis.replicates import replicate
 from la_outcomes.analysis.results import Result, require_level, require_rows
 from la_outcomes.errors import StatisticsError
+from la_outcomes.execution import Jobs
 
-_MOST_FAILURES = 0.1
 Performance = Callable[[Any, pd.DataFrame], Mapping[str, float]]
 
 
@@ -51,6 +53,7 @@ def optimism_bootstrap(
     seed: int = 0,
     cluster: str | None = None,
     level: float = 0.95,
+    jobs: Jobs = 1,
 ) -> Optimism:
     """Correct a model's performance for having been fitted on the same patients.
 
@@ -66,6 +69,7 @@ def optimism_bootstrap(
     fit : from a frame to a model.
     performance : from a model and a frame to named numbers; `binary_performance`, `ordinal_performance`.
     cluster : column whose clusters are resampled whole.
+    jobs : processes or cluster for the resamples (``fit`` must then be importable); the result is the same.
 
     Raises
     ------
@@ -75,32 +79,36 @@ def optimism_bootstrap(
     require_level(level)
     require_rows(len(frame), 10, "frame")
     apparent = pd.Series(dict(performance(fit(frame), frame)), dtype=float)
-    rng = np.random.default_rng(seed)
     groups = None if cluster is None else pd.factorize(frame[cluster])[0].astype(np.int64)
-    own, elsewhere = [], []
-    for _ in range(n_boot):
-        resample = frame.iloc[_resample(len(frame), groups, rng)].reset_index(drop=True)
-        try:
-            model = fit(resample)
-            pair = performance(model, resample), performance(model, frame)
-        except StatisticsError:
-            continue
-        own.append(dict(pair[0]))
-        elsewhere.append(dict(pair[1]))
-    if len(own) < max(2, (1 - _MOST_FAILURES) * n_boot):
-        raise StatisticsError(
-            f"{n_boot - len(own)} of {n_boot} resamples have no model",
-            where="fit",
-            hint="rare levels vanish from resamples: pool them",
-        )
-    resampled = pd.DataFrame(own)
-    optimism = (resampled - pd.DataFrame(elsewhere)).mean()
+    pairs = replicate(
+        partial(_own_and_original, frame, fit, performance, groups), n_boot, seed=seed, jobs=jobs,
+        hint="rare levels vanish from resamples: pool them",
+    )  # fmt: skip
+    own, elsewhere = zip(*pairs, strict=True)
+    resampled = pd.DataFrame(list(own))
+    optimism = (resampled - pd.DataFrame(list(elsewhere))).mean()
     limits = np.array([percentile_interval(resampled[name], level) for name in apparent.index])
     table = pd.DataFrame({"measure": apparent.index, "apparent": apparent.to_numpy()})
     table["optimism"] = optimism[apparent.index].to_numpy()
     table["corrected"] = table["apparent"] - table["optimism"]
     table["ci_low"], table["ci_high"] = limits.T - table["optimism"].to_numpy()
-    return Optimism(table, len(frame), n_boot, n_boot - len(own), seed)
+    return Optimism(table, len(frame), n_boot, n_boot - len(pairs), seed)
+
+
+def _own_and_original(
+    frame: pd.DataFrame,
+    fit: Callable[[pd.DataFrame], Any],
+    performance: Performance,
+    groups: NDArray[np.int64] | None,
+    rng: np.random.Generator,
+) -> tuple[dict[str, float], dict[str, float]] | None:
+    """Performance of one resample's model on the resample and on the original; None where it has none."""
+    resample = frame.iloc[_resample(len(frame), groups, rng)].reset_index(drop=True)
+    try:
+        model = fit(resample)
+        return dict(performance(model, resample)), dict(performance(model, frame))
+    except StatisticsError:
+        return None
 
 
 def _resample(n: int, groups: NDArray[np.int64] | None, rng: np.random.Generator) -> NDArray[np.intp]:

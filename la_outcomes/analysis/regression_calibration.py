@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -11,12 +12,13 @@ import pandas as pd
 from la_outcomes.analysis.bootstrap import percentile_interval
 from la_outcomes.analysis.error_specification import ErrorSpecification, ErrorStudy, read_study
 from la_outcomes.analysis.exposure_outcome import Outcome, OutcomeFit, OutcomeKind, read_outcome
+from la_outcomes.analysis.replicates import replicate
 from la_outcomes.analysis.results import FloatArray, Missing, Result, normal_quantile, require_level
 from la_outcomes.analysis.terms import Term
 from la_outcomes.analysis.truth_model import TruthModel, learn_truth, resampled
 from la_outcomes.errors import StatisticsError
+from la_outcomes.execution import Jobs
 
-_MOST_FAILURES = 0.1
 # The logistic function is near a normal distribution of this SD (Carroll et al. 2006, section 4.8.2, p. 91).
 _LOGISTIC_SD = 1.7
 
@@ -84,6 +86,7 @@ def regression_calibration(
     seed: int = 0,
     level: float = 0.95,
     missing: Missing = "raise",
+    jobs: Jobs = 1,
 ) -> CorrectedEffect:
     """Effect of the true exposure on an outcome, from a cohort with a measured one and pairs without outcome.
 
@@ -98,6 +101,7 @@ def regression_calibration(
     cohort : one row a patient: outcome, measured exposure, terms. pairs : measured and true exposure.
     terms : the outcome's other terms (`la_outcomes.analysis.terms`); the exposure is added.
     kind : ``linear`` (difference), ``binary`` and ``ordinal`` (log odds ratio, cOR above 1 = worse).
+    jobs : processes or cluster for the resamples; the result is the same.
 
     How to read it: exact for a linear outcome. For binary and ordinal ones it is an approximation whose
     estimate is too small by about the factor 1/sqrt(1 + (b s / 1.7)^2), with b the true log odds ratio and s
@@ -114,7 +118,9 @@ def regression_calibration(
     values = read_outcome(study.rows[outcome], kind)
     truth = learn_truth(study)
     estimate = calibrated_fit(study, values, truth)
-    draws = _resampled_slopes(study, values, truth, estimate, n_boot, seed)
+    resample = partial(_resampled_slopes, study, values, truth, estimate)
+    hint = "the pairs are too few or the error is too large for a correction"
+    draws = np.array(replicate(resample, n_boot, seed=seed, hint=hint, jobs=jobs))
     table = pd.concat(
         [
             naive_table(study, values, kind, level),
@@ -144,23 +150,14 @@ def calibrated_fit(
 
 
 def _resampled_slopes(
-    study: ErrorStudy, outcome: Outcome, truth: TruthModel, start: OutcomeFit, n_boot: int, seed: int
-) -> FloatArray:
-    rng = np.random.default_rng(seed)
-    draws = []
-    for _ in range(n_boot):
-        again, rows = resampled(study, rng, cohort=True)
-        try:
-            draws.append(calibrated_fit(again, outcome.take(rows), learn_truth(again, truth), start).slopes)
-        except (StatisticsError, np.linalg.LinAlgError):
-            continue
-    if len(draws) < max(2, (1 - _MOST_FAILURES) * n_boot):
-        raise StatisticsError(
-            f"{n_boot - len(draws)} of {n_boot} resamples have no estimate",
-            where="bootstrap",
-            hint="the pairs are too few or the error is too large for a correction",
-        )
-    return np.array(draws)
+    study: ErrorStudy, outcome: Outcome, truth: TruthModel, start: OutcomeFit, rng: np.random.Generator
+) -> FloatArray | None:
+    """Return the slopes of one resample; None where it has none."""
+    again, rows = resampled(study, rng, cohort=True)
+    try:
+        return calibrated_fit(again, outcome.take(rows), learn_truth(again, truth), start).slopes
+    except (StatisticsError, np.linalg.LinAlgError):
+        return None
 
 
 def naive_table(study: ErrorStudy, outcome: Outcome, kind: str, level: float) -> pd.DataFrame:

@@ -6,7 +6,7 @@ import argparse
 import importlib.util
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -14,6 +14,7 @@ from typing import Any
 from la_outcomes.analysis.outputs import Outputs
 from la_outcomes.analysis.protected import protecting
 from la_outcomes.errors import InputError, LaOutcomesError, PartlyDoneError, UsageError
+from la_outcomes.execution import Cluster, Jobs
 from la_outcomes.provenance import Run
 
 OUTCOMES = {"mrs_3m": "mRS at 3 months", "mrs_discharge": "mRS at discharge"}
@@ -22,7 +23,10 @@ EXPOSURES = {"la_volume_ml": "LA volume on CT", "wmh_volume_ml": "WMH volume on 
 
 @dataclass(frozen=True)
 class Request:
-    """What the user asked for; the same arguments for every script."""
+    """What the user asked for; the same arguments for every script.
+
+    ``jobs``: processes or cluster for resampling; the numbers do not depend on it.
+    """
 
     registry: Path
     out: Path
@@ -31,6 +35,7 @@ class Request:
     exposure: str = "la_volume_ml"
     seed: int = 1
     disclosure: bool = False
+    jobs: Jobs = 1
 
     def __post_init__(self) -> None:
         for name, value, known in (
@@ -45,8 +50,8 @@ class Request:
     @property
     def parameters(self) -> dict[str, Any]:
         """What decides the numbers, without the paths of a machine."""
-        asked = asdict(self)
-        return {name: asked[name] for name in ("population", "outcome", "exposure", "seed", "disclosure")}
+        names = ("population", "outcome", "exposure", "seed", "disclosure")
+        return {name: getattr(self, name) for name in names}
 
 
 @dataclass(frozen=True)
@@ -104,8 +109,8 @@ def _answer(study: Study, request: Request, outputs: Outputs) -> None:
 
 def run_script(study: Study, arguments: Sequence[str] | None = None) -> None:
     """Run a script of ``analyses/`` from the command line and exit: 0, 4 where something had no answer."""
-    request = _parse(study, arguments)
     try:
+        request = _parse(study, arguments)
         unanswered = run_study(study, request)
         if unanswered:
             raise PartlyDoneError("not answered:\n" + "\n".join(f"  {line}" for line in unanswered))
@@ -125,7 +130,13 @@ def _parse(study: Study, arguments: Sequence[str] | None) -> Request:
     parser.add_argument(
         "--disclosure", action="store_true", help="hide counts of 1 to 7, round others to 5, draw no patient"
     )
-    return Request(**vars(parser.parse_args(arguments)))
+    parser.add_argument("--jobs", type=int, default=1, help="processes for resampling, or SLURM jobs")
+    parser.add_argument(
+        "--cluster", help="slurm, tcp://127.0.0.1:PORT or tls://HOST:PORT of a Dask scheduler"
+    )
+    asked = vars(parser.parse_args(arguments))
+    cluster = asked.pop("cluster")
+    return Request(**asked if cluster is None else asked | {"jobs": Cluster(cluster, asked["jobs"])})
 
 
 def scripts_folder() -> Path:

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from la_outcomes.cli.engine_options import ClusterOption, JobsOption, where_to_run
 from la_outcomes.cli.registry_options import RegistryOption
 
 
@@ -24,7 +25,8 @@ def command(
     disclosure: Annotated[
         bool, typer.Option("--disclosure", help="hide counts of 1 to 7, round others to 5, draw no patient")
     ] = False,
-    jobs: Annotated[int, typer.Option("--jobs", min=1, help="scripts at the same time")] = 1,
+    jobs: JobsOption = 1,
+    cluster: ClusterOption = None,
 ) -> None:
     """Run all analyses on a registry and gather them in one page that opens offline.
 
@@ -35,4 +37,4 @@ def command(
     from la_outcomes.reporting.report import make_report
 
     request = Request(registry, out, population, outcome, exposure, seed, disclosure)
-    print(make_report(request, jobs=jobs))
+    print(make_report(request, jobs=where_to_run(jobs, cluster)))

@@ -1,4 +1,4 @@
-"""Run one function over many cases: here, in processes, or on a Dask cluster."""
+"""Run one function over many cases or tasks: here, in processes, or on a Dask cluster."""
 
 from la_outcomes.execution.cases import map_cases
 from la_outcomes.execution.dry_run import is_dry_run, start_work
@@ -13,6 +13,7 @@ from la_outcomes.execution.outcomes import (
 )
 from la_outcomes.execution.progress import progress_bar
 from la_outcomes.execution.stages import Stages
+from la_outcomes.execution.values import map_values
 
 __all__ = [
     "Cluster",
@@ -25,6 +26,7 @@ __all__ = [
     "describe_bug",
     "is_dry_run",
     "map_cases",
+    "map_values",
     "progress_bar",
     "raise_if_any_failed",
     "start_work",

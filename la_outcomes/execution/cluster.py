@@ -21,6 +21,7 @@ from la_outcomes.execution.jobs import SLURM, Cluster
 from la_outcomes.execution.outcomes import KILLED, TRIES_AFTER_A_LOST_WORKER, Outcome, Verdict, run_case
 
 T = TypeVar("T")
+V = TypeVar("V")
 
 CASES_AHEAD = 2
 SECONDS_FOR_A_WORKER = 60
@@ -47,6 +48,31 @@ def in_cluster(
             yield from flight.outcomes()
         finally:
             flight.cancel()
+
+
+def values_in_cluster(function: Callable[[T], V], tasks: Sequence[T], cluster: Cluster) -> list[V]:
+    """Values of the tasks, in their order; a task whose worker is lost is sent again, twice at most.
+
+    Raises what a task raises, and as `in_cluster`.
+    """
+    from distributed import CancelledError, KilledWorker
+
+    with _client(cluster, {}) as client:
+        try:
+            futures = client.map(function, tasks, pure=False)
+            for _ in range(TRIES_AFTER_A_LOST_WORKER):
+                client.gather(futures, errors="skip")
+                lost = [i for i, future in enumerate(futures) if isinstance(_error(future), KilledWorker)]
+                for index in lost:
+                    futures[index] = client.submit(function, tasks[index], pure=False)
+            return list(client.gather(futures))
+        except (CancelledError, KilledWorker, OSError) as error:
+            raise _lost() from error
+
+
+def _error(future: Any) -> BaseException | None:
+    found: BaseException | None = future.exception() if future.status == "error" else None
+    return found
 
 
 class _Flight:

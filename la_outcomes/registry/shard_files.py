@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -80,13 +81,22 @@ def _listed(folder: str) -> Iterator[ShardFile]:
     with os.scandir(folder) as entries:
         for entry in entries:
             if entry.name.endswith((".json", ".parquet")) and not entry.name.startswith("."):
-                stat = entry.stat()
-                yield ShardFile(Path(entry.path), stat.st_size, stat.st_mtime_ns)
+                with suppress(FileNotFoundError):  # taken away since it was listed
+                    stat = entry.stat()
+                    yield ShardFile(Path(entry.path), stat.st_size, stat.st_mtime_ns)
 
 
 def read_any(file: ShardFile) -> Shard:
-    """Read a shard of either form; ``InputError`` where it is damaged or does not fit the dictionary."""
-    return _read_bulk(file) if file.path.suffix == ".parquet" else _read_json(file)
+    """Read a shard of either form.
+
+    Raises ``InputError`` where it is damaged, does not fit the dictionary, or the disk does not give it.
+    """
+    try:
+        return _read_bulk(file) if file.path.suffix == ".parquet" else _read_json(file)
+    except OSError as error:
+        raise InputError(
+            f"a shard cannot be read: {error.strerror}", where=file.path.name, hint="ingest again later"
+        ) from error
 
 
 def _read_json(file: ShardFile) -> Shard:

@@ -12,7 +12,7 @@ from la_outcomes.analysis.cohort import load_cohort
 from la_outcomes.analysis.outputs import ENTRY
 from la_outcomes.analysis.study import Request, load_study, run_study, script_paths
 from la_outcomes.errors import PartlyDoneError
-from la_outcomes.execution import Verdict, map_cases
+from la_outcomes.execution import Jobs, Verdict, map_cases
 from la_outcomes.reporting.document import Section, build_document
 from la_outcomes.reporting.page import write_page
 from la_outcomes.reporting.pdf import write_pdf
@@ -46,7 +46,7 @@ class ScriptCase:
         return self.request.out / self.case_id / ENTRY
 
 
-def make_report(request: Request, *, jobs: int = 1, scripts: Sequence[Path] | None = None) -> Path:
+def make_report(request: Request, *, jobs: Jobs = 1, scripts: Sequence[Path] | None = None) -> Path:
     """Run the scripts, each by itself, and write ``out/reports/report.html``, ``.pdf``, ``manifest.json``.
 
     ``request.out`` is the user's folder. A script that fails does not stop the others. Returns the page.

@@ -205,7 +205,9 @@ def test_a_population_that_is_no_condition_is_wrong_use(
     [
         ([], 0),
         (["--exposure", "wmh_volume_ml"], 0),
+        (["--jobs", "2"], 0),
         (["--population", "age_years > 300"], 4),
+        (["--cluster", "tcp://10.0.0.1:8786"], 2),
         (["--population", "("], 2),
     ],
 )

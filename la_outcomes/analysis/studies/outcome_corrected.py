@@ -75,11 +75,11 @@ def corrected(
     terms = list(covariates)
     calibrated = regression_calibration(
         cohort, known, request.outcome, terms, specification, "ordinal", n_boot=N_BOOT, seed=request.seed,
-        missing="drop",
+        missing="drop", jobs=request.jobs,
     )  # fmt: skip
     imputed = impute_true_exposure(
         cohort, known, request.outcome, terms, specification, "ordinal", m=DRAWS, seed=request.seed,
-        missing="drop",
+        missing="drop", jobs=request.jobs,
     )  # fmt: skip
     found = [_estimate("regression calibration", calibrated), _estimate("multiple imputation", imputed)]
     return found, imputed.assumptions

@@ -221,7 +221,7 @@ def test_optimism_of_an_ordinal_model_by_clusters() -> None:
     )
     table = result.table.set_index("measure")
     assert (table["corrected"] < table["apparent"]).all()
-    with pytest.raises(StatisticsError, match="have no model"):
+    with pytest.raises(StatisticsError, match="have no estimate"):
         optimism_bootstrap(data, _fails_on_resamples(data), ordinal_performance("level"), n_boot=40)
 
 
