@@ -77,17 +77,18 @@ def segment_scan(image: Image, bundle: Bundle) -> Segmentation:
     volume is that of the mask on the scan's own grid. Raises ``InputError`` whose text is the reason where
     the image cannot be measured.
     """
-    return _Measured(image, bundle).segmentation()
+    return HeadMeasurement(image, bundle).segmentation()
 
 
 @dataclass(frozen=True, eq=False)
-class _Measured:
-    """One scan while it is measured."""
+class HeadMeasurement:
+    """One scan while it is measured; what it is made of is computed when it is first asked for."""
 
     image: Image
     bundle: Bundle
 
     def segmentation(self) -> Segmentation:
+        """All of it; raises ``InputError`` as ``segment_scan``."""
         reason = check_head_ct(self.image)
         if reason is not None:
             raise InputError(reason)
@@ -114,7 +115,13 @@ class _Measured:
 
     @cached_property
     def reading(self) -> Reading:
+        """What the network says."""
         return read_by_network(self.image, self.rough, self.bundle)
+
+    @cached_property
+    def figures(self) -> dict[str, float]:
+        """What tells the scan from what is no head."""
+        return figures_of(self.image, self.rough, self.reading)
 
     @cached_property
     def inside(self) -> Bools:
@@ -143,9 +150,8 @@ class _Measured:
         if not self.bundle.card.get("domain"):
             return None, []
         domain = Domain.from_card(self.bundle.card["domain"])
-        figures = figures_of(self.image, self.rough, self.reading)
-        found = domain.unlikeness(figures)
-        told = f"unlike the head CTs the model knows ({found:.1f}; {domain.oddest(figures)})"
+        found = domain.unlikeness(self.figures)
+        told = f"unlike the head CTs the model knows ({found:.1f}; {domain.oddest(self.figures)})"
         if found > domain.refuse_above:
             raise InputError(told)
         return found, [told] if found > domain.warn_above else []
