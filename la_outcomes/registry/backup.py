@@ -15,7 +15,7 @@ from la_outcomes.dictionary import load_dictionary
 from la_outcomes.errors import InputError, UsageError
 from la_outcomes.registry.database import check_not_held, open_for_writing, open_read_only
 from la_outcomes.registry.export import export
-from la_outcomes.registry.files import imports_folder, snapshot_path, wal_path
+from la_outcomes.registry.files import imports_folder, set_aside, snapshot_path, wal_path
 from la_outcomes.registry.rules import quote
 from la_outcomes.registry.withdrawal.erase import enforce
 from la_outcomes.shards import atomic_path, sha256_file, write_text_atomic
@@ -63,15 +63,16 @@ def restore(folder: str | Path, registry: str | Path, *, replace: bool = False) 
     """
     folder, registry = Path(folder), Path(registry)
     manifest = _checked_manifest(folder)
-    if registry.exists():
-        if not replace:
-            raise UsageError("there is a registry already", where=registry.name, hint="give --replace")
-        check_not_held(registry)
-        os.replace(registry, registry.with_suffix(".before-restore.duckdb"))
-    for path in (wal_path(registry), snapshot_path(registry)):
-        path.unlink(missing_ok=True)
+    if registry.exists() and not replace:
+        raise UsageError("there is a registry already", where=registry.name, hint="give --replace")
     registry.parent.mkdir(parents=True, exist_ok=True)
-    _copy(folder / DATABASE, registry)
+    fresh = registry.with_name(f".{registry.stem}.restore.duckdb")
+    _copy(folder / DATABASE, fresh)
+    if registry.exists():
+        check_not_held(registry)
+        set_aside(registry, registry.with_suffix(".before-restore.duckdb"))
+    wal_path(registry).unlink(missing_ok=True)
+    os.replace(fresh, registry)
     if (folder / "imports").is_dir():
         shutil.copytree(folder / "imports", imports_folder(registry), dirs_exist_ok=True)
     with open_for_writing(registry):

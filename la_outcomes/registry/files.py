@@ -25,6 +25,15 @@ def imports_folder(registry: Path) -> Path:
     return registry.with_name(f"{registry.stem}_imports")
 
 
+def set_aside(registry: Path, copy: Path) -> None:
+    """Give the registry a second name, so that readers find one at every moment of its replacement."""
+    copy.unlink(missing_ok=True)
+    try:
+        os.link(registry, copy)
+    except OSError:  # a file system without hard links
+        os.replace(registry, copy)
+
+
 def copy_while_open(source: Path, target: Path) -> None:
     """Copy a checkpointed database file that this process holds open, whole or not at all.
 

@@ -14,7 +14,7 @@ import pyarrow as pa
 from la_outcomes.errors import InputError
 from la_outcomes.registry.checking import refuse_faulty
 from la_outcomes.registry.database import check_not_held, open_for_writing, open_read_only
-from la_outcomes.registry.files import imports_folder, snapshot_path, wal_path
+from la_outcomes.registry.files import imports_folder, set_aside, snapshot_path, wal_path
 from la_outcomes.registry.merge import START_TABLE, merge
 from la_outcomes.registry.shard_files import SHARD_COLUMN, Fault, Shard, ShardFile, find_shards, read_any
 from la_outcomes.registry.staging import stage_shards
@@ -74,20 +74,11 @@ def rebuild(folders: Sequence[str | Path], registry: str | Path) -> IngestReport
     with open_for_writing(fresh) as connection:
         report = take_in_files(connection, files)
     if registry.exists():
-        _set_aside(registry, registry.with_suffix(".before-rebuild.duckdb"))
+        set_aside(registry, registry.with_suffix(".before-rebuild.duckdb"))
     wal_path(registry).unlink(missing_ok=True)
     os.replace(fresh, registry)
     os.replace(snapshot_path(fresh), snapshot_path(registry))
     return report
-
-
-def _set_aside(registry: Path, copy: Path) -> None:
-    """Give the registry a second name, so that readers find one at every moment of its replacement."""
-    copy.unlink(missing_ok=True)
-    try:
-        os.link(registry, copy)
-    except OSError:  # a file system without hard links
-        os.replace(registry, copy)
 
 
 def _shard_files(folders: Sequence[str | Path], registry: Path) -> list[ShardFile]:

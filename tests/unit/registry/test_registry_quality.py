@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -159,6 +161,34 @@ def test_a_backup_is_restored_and_one_that_was_altered_is_not(measured: Path, tm
     with pytest.raises(InputError, match="cut short or altered"):
         restore(tmp_path / "backup", tmp_path / "other.duckdb")
     assert not (tmp_path / "other.duckdb").exists()
+
+
+READER = """
+import sys
+from pathlib import Path
+from la_outcomes.registry.database import open_read_only
+print("reads", flush=True)
+reads = 0
+while not Path(sys.argv[2]).exists():
+    with open_read_only(sys.argv[1]) as connection:
+        assert connection.execute("SELECT count(*) FROM la_measurements").fetchall() == [(2,)]
+    reads += 1
+print(reads)
+"""
+
+
+def test_readers_find_a_registry_at_every_moment_of_a_restore(measured: Path, tmp_path: Path) -> None:
+    backup(measured, tmp_path / "backup")
+    words = [sys.executable, "-c", READER, str(measured), str(tmp_path / "stop")]
+    reader = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert reader.stdout is not None
+    assert reader.stdout.readline() == "reads\n"
+    for _ in range(5):
+        restore(tmp_path / "backup", measured, replace=True)
+    (tmp_path / "stop").touch()
+    said, errors = reader.communicate(timeout=60)
+    assert reader.returncode == 0, errors
+    assert int(said) > 0
 
 
 @pytest.mark.parametrize("form", ["parquet", "csv", "stata"])
