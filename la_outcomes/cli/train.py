@@ -116,4 +116,5 @@ def describe_parity(parity: dict[str, object]) -> str:
     verdict = "equivalent" if parity["equivalent"] else f"NOT proven equivalent ({parity['reason']})"
     lowest = parity["dice_min"]
     told = "no case had foreground" if lowest is None else f"lowest Dice {lowest:.5f}"
-    return f"  parity with nnUNetPredictor: {verdict}; {told} in {parity['cases']} cases"
+    reference = parity.get("reference", "nnUNetPredictor")
+    return f"  parity with {reference}: {verdict}; {told} in {parity['cases']} cases"

@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import copy
 import io
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,19 +14,22 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from la_outcomes.errors import InputError
 from la_outcomes.execution import progress_bar
 from la_outcomes.imaging.nifti import read_image
 from la_outcomes.segmentation.brain import ct_brain
-from la_outcomes.segmentation.bundle import Bundle, opened, read_card, write_card
+from la_outcomes.segmentation.bundle import SLICES_AT_ONCE, Bundle, opened, read_card, write_card
 from la_outcomes.segmentation.engines import DEFAULT_ENGINE
 from la_outcomes.segmentation.outputs import LA
 from la_outcomes.segmentation.preprocessing import InputSpec, locate_head, network_input
 from la_outcomes.segmentation.training.dataset import channel_files, raw_folder
+from la_outcomes.segmentation.training.export import LogOdds
 from la_outcomes.segmentation.training.plans import CONFIGURATION
-from la_outcomes.segmentation.training.weights import rebuilt_networks
+from la_outcomes.segmentation.training.weights import ensemble, rebuilt_networks
 from la_outcomes.segmentation.volumetry import dice
 
 Floats = npt.NDArray[np.float32]
+Mask = npt.NDArray[np.bool_]
 Prepared = tuple[Floats, npt.NDArray[Any]]
 
 PARITY_CASES = 10
@@ -39,20 +43,45 @@ def measure_parity(bundle: Bundle, predictor: Any, cases: Iterable[Prepared], co
     least .999 in each. A case where both are empty proves nothing and is not counted. ``count`` is the
     number of cases, for the progress bar.
     """
+    return parity_section(_compared(bundle, partial(_predicted, predictor), cases, count))
+
+
+def _compared(
+    bundle: Bundle, masks: Callable[..., Mask], cases: Iterable[Prepared], count: int
+) -> list[float | None]:
+    """Dice of the bundle's LA with that of ``masks`` in each case."""
     scores = []
     with progress_bar("parity", count) as advance:
         for slices, spacing_mm in cases:
-            theirs = _predicted(predictor, slices, spacing_mm)
-            scores.append(dice(bundle.predict(slices)[LA] > 0, theirs))
+            scores.append(dice(bundle.predict(slices)[LA] > 0, masks(slices, spacing_mm)))
             advance()
-    return parity_section(scores)
+    return scores
 
 
 def repeat_parity(bundle: Bundle, scans: Sequence[Path]) -> dict[str, Any]:
-    """Parity of a finished bundle, from its safetensors, on head CT files; as ``measure_parity``."""
-    nnunet = bundle.card["nnunet"]
-    predictor = stock_predictor(rebuilt_networks(bundle), nnunet["plans"], nnunet["dataset"])
-    return measure_parity(bundle, predictor, scans_as_cases(scans, bundle.spec), len(scans))
+    """Parity of a finished bundle, from its safetensors, on head CT files; as ``measure_parity``.
+
+    A model that was not trained by nnU-Net (its card names no nnU-Net dataset) is compared with PyTorch's
+    network of the same weights. Raises ``InputError`` for a model that is not for CT or gives no LA.
+    """
+    if bundle.card["modality"] != "CT" or LA not in bundle.outputs.names:
+        raise InputError("parity is repeated for models of LA on CT", where=bundle.path)
+    networks, nnunet = rebuilt_networks(bundle), bundle.card["nnunet"]
+    cases = scans_as_cases(scans, bundle.spec)
+    if "dataset" in nnunet:
+        predictor = stock_predictor(networks, nnunet["plans"], nnunet["dataset"])
+        return measure_parity(bundle, predictor, cases, len(scans))
+    network = LogOdds(ensemble(networks), bundle.outputs).eval()
+    channel = bundle.outputs.names.index(LA)
+    scores = _compared(bundle, partial(_by_pytorch, network, channel), cases, len(scans))
+    return parity_section(scores) | {"reference": "PyTorch's network of the same weights"}
+
+
+def _by_pytorch(network: torch.nn.Module, channel: int, slices: Floats, _: npt.NDArray[Any]) -> Mask:
+    """LA (slice, row, column) by the network itself, a few slices at a time."""
+    with torch.inference_mode():
+        parts = [network(part)[:, channel] > 0 for part in torch.from_numpy(slices).split(SLICES_AT_ONCE)]
+    return np.asarray(torch.cat(parts).numpy())
 
 
 def prove_engine(path: Path, engine: str, scans: Sequence[Path]) -> dict[str, Any]:

@@ -5,16 +5,18 @@ from pathlib import Path
 
 import pytest
 import torch
-from head_phantom import write_labels
+from head_phantom import head_ct, write_labels
 from toy_bundle import write_bundle
 
 from la_outcomes.cli.main import run
 from la_outcomes.errors import InputError
-from la_outcomes.segmentation.bundle import Bundle, write_card
+from la_outcomes.imaging.nifti import write_image
+from la_outcomes.segmentation.bundle import Bundle, load_bundle, write_card
 from la_outcomes.segmentation.outputs import Outputs
 from la_outcomes.segmentation.preprocessing import InputSpec
 from la_outcomes.segmentation.training.export import export_bundle
 from la_outcomes.segmentation.training.fine_tuning import adopted, starting_weights
+from la_outcomes.segmentation.training.parity import repeat_parity
 from la_outcomes.segmentation.training.recipes import SMOKE
 from la_outcomes.segmentation.training.run import TrainingJob, train
 from la_outcomes.segmentation.training.weights import built_network, network_state, read_weights
@@ -89,6 +91,19 @@ def test_training_goes_on_from_the_weights_of_the_bundle(six: Bundle, tmp_path: 
     assert max(float((start[name] - end[name]).abs().max()) for name in moved) < 1e-6
     again = train(TrainingJob(labels, tmp_path / "again", STILL, device="cpu", init_from=tuned.path))
     assert again.spec == SPEC
+
+
+def test_the_parity_of_a_model_without_nnunets_dataset_is_repeated_against_pytorch(
+    six: Bundle, tmp_path: Path
+) -> None:
+    card = {**six.card, "nnunet": {"plans": six.card["nnunet"]["plans"]}}
+    write_card(six.path, card)
+    scan = write_image(tmp_path / "head.nii.gz", head_ct(1)[0], dtype="int16")
+    found = repeat_parity(load_bundle(six.path), [scan])
+    write_card(six.path, six.card)
+    assert found["reference"] == "PyTorch's network of the same weights"
+    assert found["dice_min"] is None or found["dice_min"] > 0.999
+    assert (found["cases"], found["equivalent"]) == (1, False)
 
 
 def test_bundles_that_cannot_be_gone_on_from_are_refused(six: Bundle, tmp_path: Path) -> None:
