@@ -1,9 +1,10 @@
 """How unlike the heads a model knows a scan is: what is no head CT is refused, with what is odd about it.
 
 Six figures of a scan (``FIGURES``) are compared with those of the heads the model was made with: the
-Mahalanobis distance with a covariance shrunk by a tenth towards its diagonal, divided by the largest such
-distance among those heads themselves. 1 is therefore the least usual of the known heads; the card holds
-above which value a scan is warned of and refused. Body parts and MRI mostly fail before, in
+Mahalanobis distance with a covariance shrunk by a tenth towards its diagonal and widened by ``ALLOWANCE``
+(real scanners and heads vary more than simulated ones), divided by the largest such distance among those
+heads themselves. 1 is therefore the least usual of the known heads; the card holds above which value a scan
+is warned of and refused. Body parts and MRI mostly fail before, in
 ``imaging.head_ct``; this is for what looks like a head from afar.
 """
 
@@ -36,7 +37,16 @@ FIGURES: Mapping[str, str] = {
 WARN_ABOVE = 1.5
 REFUSE_ABOVE = 3.0
 FEWEST_HEADS = 20
-SMOOTH_MM = 1.5
+SMOOTH_PX, RIM_PX = 1.5, 6
+CUT_HU = (-100.0, 200.0)
+ALLOWANCE: Mapping[str, float] = {
+    "brain_agreement": 0.5,
+    "parenchyma_share": 0.4,
+    "unsure_share": 0.5,
+    "low_hu": 4.0,
+    "middle_hu": 2.5,
+    "spread_hu": 4.0,
+}
 _SHRINKAGE = 0.1
 _SHARES = ("brain_agreement", "parenchyma_share", "unsure_share")
 
@@ -94,13 +104,8 @@ class Domain:
 
 def figures_of(image: Image, rough_brain: Bools, reading: Reading) -> dict[str, float]:
     """The figures of one scan (HU), from its intensities and from what the network says of it."""
-    brain = reading.brain_on_scan()
-    agreement = dice(brain, rough_brain) or 0.0
-    if not brain.any():
-        brain = rough_brain
-    sigmas = [SMOOTH_MM / step if step < 2 * SMOOTH_MM else 0.0 for step in image.spacing_mm]
-    smooth = ndimage.gaussian_filter(np.clip(image.data, -100, 200).astype(np.float32), sigmas)
-    low, tenth, middle, ninetieth = np.percentile(smooth[brain], (5, 10, 50, 90))
+    agreement = dice(reading.brain_on_scan(), rough_brain) or 0.0
+    low, tenth, middle, ninetieth = _percentiles_hu(image, reading)
     whole = max(reading.soft_volume_ml(BRAIN), 1e-3)
     shares = [reading.share(name)[reading.brain] for name in reading.log_odds]
     unsure = float(np.mean([4 * p * (1 - p) for p in shares])) if reading.brain.any() else 1.0
@@ -108,8 +113,22 @@ def figures_of(image: Image, rough_brain: Bools, reading: Reading) -> dict[str, 
     return {name: float(value) for name, value in zip(FIGURES, values, strict=True)}
 
 
+def _percentiles_hu(image: Image, reading: Reading) -> npt.NDArray[np.float64]:
+    """5th, 10th, 50th and 90th percentile of smoothed HU in the brain, away from bone; 0 without a brain."""
+    kept = [ndimage.binary_erosion(part, iterations=RIM_PX) for part in reading.brain]
+    inside = np.stack(kept) if kept else np.zeros_like(reading.brain)
+    if not inside.any():
+        return np.zeros(4)
+    hu = reading.crop.to_square(np.clip(image.data, *CUT_HU), outside=CUT_HU[0])
+    smooth = ndimage.gaussian_filter(hu, (0, SMOOTH_PX, SMOOTH_PX))
+    return np.asarray(np.percentile(smooth[inside], (5, 10, 50, 90)), dtype=np.float64)
+
+
 def fit_domain(figures: Sequence[Mapping[str, float]]) -> Domain:
-    """The domain of known heads; raises ``InputError`` for fewer than 20 or figures that never vary."""
+    """The domain of known heads, widened by ``ALLOWANCE`` (logits of shares, HU).
+
+    Raises ``InputError`` for fewer than 20 heads or figures that never vary.
+    """
     if len(figures) < FEWEST_HEADS:
         raise InputError(f"a domain needs at least {FEWEST_HEADS} heads, not {len(figures)}")
     values = np.array([[head[name] for name in FIGURES] for head in figures])
@@ -118,6 +137,7 @@ def fit_domain(figures: Sequence[Mapping[str, float]]) -> Domain:
     if not (np.isfinite(scaled).all() and (np.diag(covariance) > 0).all()):
         raise InputError("the heads' figures are not numbers or do not vary")
     covariance = (1 - _SHRINKAGE) * covariance + _SHRINKAGE * np.diag(np.diag(covariance))
+    covariance += np.diag([ALLOWANCE[name] ** 2 for name in FIGURES])
     inverse, mean = np.linalg.inv(covariance), scaled.mean(axis=0)
     apart = scaled - mean
     distances = np.sqrt(np.einsum("ij,jk,ik->i", apart, inverse, apart))
