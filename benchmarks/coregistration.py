@@ -30,10 +30,10 @@ import SimpleITK as sitk
 from scipy.spatial.transform import Rotation
 
 from benchmarks import one_thread  # noqa: F401
-from benchmarks.coregistration_bed import SHIFT_MM, TURN_DEG, Pair, folders, load
-from benchmarks.coregistration_candidates import METHODS, Prepared, prepare
+from benchmarks.coregistration_bed import SHIFT_MM, TURN_DEG, Pair, folders
+from benchmarks.coregistration_candidates import METHODS, Prepared
+from benchmarks.coregistration_opened import Opened, opened
 from la_outcomes.imaging.geometry import volume_ml
-from la_outcomes.segmentation.brain import ct_brain, flair_brain
 from la_outcomes.segmentation.labels.coregistration import (
     affine_transform,
     carry,
@@ -49,18 +49,6 @@ POINTS = 400
 Mask = npt.NDArray[np.bool_]
 Points = tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]
 Row = dict[str, Any]
-
-
-def masks(pair: Pair) -> tuple[Mask, Mask, Row]:
-    """Intracranial masks of both scans as the package finds them, and how good they are."""
-    started = time.process_time()
-    ct, flair = ct_brain(pair.ct), flair_brain(pair.flair)
-    figures: Row = {"pair": pair.name, "cpu_s": time.process_time() - started}
-    found_true = (("ct", ct, pair.inside_ct), ("flair", flair, pair.inside_flair))
-    for name, found, true in found_true:
-        figures[f"{name}_dice"] = dice(found.intracranial, true.data > 0.5)
-        figures[f"{name}_icv_error"] = found.icv_ml / volume_ml(true.data, true.affine) - 1
-    return ct.intracranial, flair.intracranial, figures
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,11 +114,13 @@ def folded(found: sitk.Transform) -> float:
     return float((jacobian(field) <= 0).mean())
 
 
-def measure(pair: Pair, truth: Truth, prepared: Prepared, method: str) -> Row:
-    """One method on one pair."""
+def measure(there: Opened, truth: Truth, method: str) -> Row:
+    """One method on one pair; the package's rigid part is found once and counted for each that uses it."""
+    pair, prepared = there.pair, there.prepared
+    known = "rigid" in vars(prepared) and ("greedy" in method or method == "default")
     started = time.process_time()
     found = METHODS[method](prepared)
-    seconds = time.process_time() - started
+    seconds = time.process_time() - started + (prepared.rigid[1] if known else 0.0)
     facts = {key: pair.facts[key] for key in ("local_mm", "ct_mm", "flair_mm", "skull", "view", "simulator")}
     true_ml = volume_ml(pair.wmh_ct.data, pair.ct.affine)
     row = {"pair": pair.name, "method": method, "wmh_ml": true_ml, **facts, **score(pair, truth, found)}
@@ -168,9 +158,8 @@ def random_starts(bed: Path, count: int, seed: int) -> pd.DataFrame:
     for number in range(count):
         rng = np.random.default_rng([seed, number])
         if number % (count // len(known) + 1) == 0 or not rows:
-            pair = load(known[(number // (count // len(known) + 1)) % len(known)])
-            ct_inside, flair_inside, _ = masks(pair)
-            prepared = prepare(pair.ct, pair.flair, ct_inside, flair_inside)
+            there = opened(known[(number // (count // len(known) + 1)) % len(known)])
+            pair, prepared = there.pair, there.prepared
             places = places_of(pair, pair.inside_ct.data > 0.5)
         start = _random_start(prepared, rng)
         found = affine_transform(rigid_alignment(prepared.fixed, prepared.moving, start))
@@ -194,22 +183,24 @@ def run(bed: Path, out: Path, methods: list[str]) -> pd.DataFrame:
     store = out / "coregistration_rows"
     store.mkdir(parents=True, exist_ok=True)
     for folder in folders(bed):
-        files = {name: store / f"{folder.name} {name}.json" for name in methods}
-        wanted = [name for name, file in files.items() if not file.exists()]
-        if not wanted:
-            continue
-        pair = load(folder)
-        ct_inside, flair_inside, figures = masks(pair)
-        (store / f"masks {folder.name}.json").write_text(json.dumps(figures, default=float))
-        prepared = prepare(pair.ct, pair.flair, ct_inside, flair_inside)
-        truth = Truth.of(pair)
-        for name in wanted:
-            row = measure(pair, truth, prepared, name)
-            files[name].write_text(json.dumps(row, default=float))
-            print(
-                folder.name, name, f"{row['ratio']:.3f} {row['brain_mm']:.2f} mm", file=sys.stderr, flush=True
-            )
+        run_pair(folder, store, methods)
     return _stored(store, "pair*.json", methods)
+
+
+def run_pair(folder: Path, store: Path, methods: list[str]) -> None:
+    """The methods that have no row of this pair yet."""
+    files = {name: store / f"{folder.name} {name}.json" for name in methods}
+    wanted = [name for name, file in files.items() if not file.exists()]
+    if not wanted:
+        return
+    there = opened(folder)
+    (store / f"masks {folder.name}.json").write_text(json.dumps(there.masks, default=float))
+    truth = Truth.of(there.pair)
+    for name in wanted:
+        row = measure(there, truth, name)
+        files[name].write_text(json.dumps(row, default=float))
+        said = f"{folder.name} {name} {row['ratio']:.3f} {row['brain_mm']:.2f} mm"
+        print(said, file=sys.stderr, flush=True)
 
 
 def _stored(store: Path, pattern: str, methods: list[str] | None = None) -> pd.DataFrame:

@@ -24,10 +24,9 @@ import numpy as np
 import pandas as pd
 
 from benchmarks import one_thread  # noqa: F401
-from benchmarks.coregistration_bed import folders, load
-from benchmarks.coregistration_candidates import prepare
+from benchmarks.coregistration_bed import folders
+from benchmarks.coregistration_opened import opened
 from la_outcomes.imaging.geometry import Image, volume_ml
-from la_outcomes.segmentation.brain import ct_brain, flair_brain
 from la_outcomes.segmentation.labels.coregistration import Coregistration, carry
 from la_outcomes.segmentation.labels.infarct import infarct_on_working_grid
 from la_outcomes.segmentation.labels.working import WorkingScan
@@ -35,14 +34,13 @@ from la_outcomes.segmentation.labels.working import WorkingScan
 
 def measure(folder: Path) -> dict[str, Any]:
     """Volumes (mL, on the working grid) of one pair."""
-    pair = load(folder)
-    inside = ct_brain(pair.ct).intracranial, flair_brain(pair.flair).intracranial
-    prepared = prepare(pair.ct, pair.flair, *inside)
+    there = opened(folder)
+    pair, prepared = there.pair, there.prepared
     grid, moving = prepared.fixed.image, prepared.moving
     soft = Image(moving.mask.astype(np.float32), moving.image.affine)
     mask = carry(soft, grid, pair.truth).data > 0.5
-    there = WorkingScan(carry(moving.image, grid, pair.truth), mask)
-    found = Coregistration(pair.truth, np.eye(4), np.ones(1), prepared.fixed, there, 0.0)
+    on_ct = WorkingScan(carry(moving.image, grid, pair.truth), mask)
+    found = Coregistration(pair.truth, np.eye(4), np.ones(1), prepared.fixed, on_ct, 0.0)
     seen = infarct_on_working_grid(found)
     infarct, wmh = (carry(x, grid, pair.truth).data for x in (pair.infarct_flair, pair.wmh_flair))
     ml = {

@@ -1,12 +1,13 @@
 """Do the figures of quality control tell good pairs from misaligned ones? Controlled misalignments.
 
-python benchmarks/quality_control.py --bed DIR --out DIR [--misalignments 300] [--seed 1]
+python benchmarks/quality_control.py --bed DIR --out DIR [--misalignments 300] [--swaps] [--seed 1]
 
 Each misalignment is the exact map of a pair of ``benchmarks/coregistration_bed.py`` followed by a shift, a
 rotation about the brain's centre, or both, scaled so that the brain's mean displacement against the truth
 is what was drawn uniformly from 0 to 12 mm. Nothing is coregistered again: the FLAIR is carried through the
 spoiled map and the figures are taken. Prints AUCs for more than 3 mm and more than 5 mm with 95 %
-intervals (bootstrap over pairs) and false alarms at the thresholds of the data dictionary.
+intervals (bootstrap over pairs) and false alarms at the thresholds of the data dictionary. ``--swaps``
+coregisters each CT with another patient's FLAIR instead and prints the figures that must tell it.
 """
 
 # ruff: noqa: E402 - the path and the number of threads are set before anything is imported.
@@ -19,6 +20,8 @@ from pathlib import Path
 sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 import argparse
+import json
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -29,12 +32,17 @@ from scipy.spatial.transform import Rotation
 from scipy.stats import mannwhitneyu
 
 from benchmarks import one_thread  # noqa: F401
-from benchmarks.coregistration_bed import Pair, folders, load
-from benchmarks.coregistration_candidates import Prepared, prepare
+from benchmarks.coregistration_bed import Pair, folders
+from benchmarks.coregistration_candidates import Prepared
+from benchmarks.coregistration_opened import opened
 from la_outcomes.imaging.geometry import Image, volume_ml
-from la_outcomes.segmentation.brain import ct_brain, flair_brain
-from la_outcomes.segmentation.labels.coregistration import Coregistration, affine_transform, carry
-from la_outcomes.segmentation.labels.quality_control import FIGURES, judge
+from la_outcomes.segmentation.labels.coregistration import (
+    Coregistration,
+    affine_transform,
+    carry,
+    coregister_scans,
+)
+from la_outcomes.segmentation.labels.quality_control import FIGURES, csf_correlation, csf_shift_mm, judge
 from la_outcomes.segmentation.labels.working import WorkingScan, centre_mm
 from la_outcomes.segmentation.volumetry import dice
 
@@ -73,15 +81,18 @@ def _rigid(centre: Vector, axis: Vector, way: Vector, size: Vector) -> Matrix:
     return matrix
 
 
-def figures_of(pair: Pair, prepared: Prepared, spoil: Matrix) -> dict[str, Any]:
-    """Figures and verdict of the exact map spoiled by a rigid one, all on the working grid."""
+def figures_of(pair: Pair, prepared: Prepared, spoil: Matrix, best: Image) -> dict[str, Any]:
+    """Figures and verdict of the exact map spoiled by a rigid one, all on the working grid.
+
+    ``best``: the WMH that the exact map carries there.
+    """
     transform = sitk.CompositeTransform([pair.truth, affine_transform(spoil)])
     grid, moving = prepared.fixed.image, prepared.moving
     soft = Image(moving.mask.astype(np.float32), moving.image.affine)
     carried = WorkingScan(carry(moving.image, grid, transform), carry(soft, grid, transform).data > 0.5)
     flat = np.ones(int(prepared.fixed.mask.sum()))
     found = Coregistration(transform, spoil, flat, prepared.fixed, carried, 0.0)
-    label, best = (carry(pair.wmh_flair, grid, way) for way in (transform, pair.truth))
+    label = carry(pair.wmh_flair, grid, transform)
     quality = judge(found, label, prepared.fixed.mask, volume_ml(best.data, grid.affine))
     overlap = dice(label.data > 0.3, best.data > 0.3)
     return {**quality.figures(), "status": quality.status, "label_dice": overlap}
@@ -102,17 +113,44 @@ def run(bed: Path, out: Path, count: int, seed: int) -> pd.DataFrame:
 
 
 def _measure(folder: Path, place: int, per_pair: int, seed: int) -> pd.DataFrame:
-    pair = load(folder)
-    inside = ct_brain(pair.ct).intracranial
-    prepared = prepare(pair.ct, pair.flair, inside, flair_brain(pair.flair).intracranial)
+    there = opened(folder)
+    pair, prepared = there.pair, there.prepared
+    best = carry(pair.wmh_flair, prepared.fixed.image, pair.truth)
     rows = []
     for number in range(per_pair):
         rng = np.random.default_rng([seed, place, number])
         wanted, kind = float(rng.uniform(0, LARGEST_MM)), KINDS[number % 3]
         spoil = misalignment(prepared, wanted, kind, rng)
         drawn = {"pair": pair.name, "kind": kind, "error_mm": wanted}
-        rows.append(drawn | figures_of(pair, prepared, spoil))
+        rows.append(drawn | figures_of(pair, prepared, spoil, best))
     return pd.DataFrame(rows)
+
+
+def run_swaps(bed: Path, out: Path) -> pd.DataFrame:
+    """Each CT with the FLAIR of the pair before it, another head, as the package brings them together."""
+    rows = []
+    for before, folder in pairwise(folders(bed)):
+        file = out / f"swapped_{folder.name}.json"
+        if not file.exists():
+            file.write_text(json.dumps(_swapped(folder, before)))
+            print("swapped", folder.name, file=sys.stderr, flush=True)
+        rows.append(json.loads(file.read_text()))
+    return pd.DataFrame(rows)
+
+
+def _swapped(folder: Path, other: Path) -> dict[str, Any]:
+    fixed, moving = opened(folder).prepared.fixed, opened(other).prepared.moving
+    found = coregister_scans(fixed, moving)
+    low, high = np.percentile(found.jacobian, [1, 99])
+    return {
+        "ct": folder.name,
+        "flair": other.name,
+        "csf_shift_mm": csf_shift_mm(found.ct, found.flair),
+        "csf_correlation": csf_correlation(found.ct, found.flair),
+        "brain_dice": dice(found.ct.mask, found.flair.mask),
+        "jacobian_p01": float(low),
+        "jacobian_p99": float(high),
+    }
 
 
 def auc_table(rows: pd.DataFrame, seed: int) -> pd.DataFrame:
@@ -166,9 +204,13 @@ def main() -> None:
     parser.add_argument("--bed", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--misalignments", type=int, default=300)
+    parser.add_argument("--swaps", action="store_true", help="two patients mixed, in place of misalignments")
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
+    if options.swaps:
+        print(run_swaps(options.bed, options.out).describe().round(3).to_string())
+        return
     rows = run(options.bed, options.out, options.misalignments, options.seed)
     print(auc_table(rows, options.seed).round(3).to_string(index=False))
     print(alarm_table(rows).round(3).to_string())

@@ -83,7 +83,12 @@ def coregister(ct: Image, flair: Image, ct_inside: Mask, flair_inside: Mask) -> 
     if not (ct_inside.any() and flair_inside.any()):
         raise InputError("coregistration needs a brain on both scans")
     fixed = cropped(working_scan(ct, ct_inside, outside=-1000.0))
-    moving = working_scan(flair, flair_inside, outside=0.0)
+    return coregister_scans(fixed, working_scan(flair, flair_inside, outside=0.0), started)
+
+
+def coregister_scans(fixed: WorkingScan, moving: WorkingScan, started: float | None = None) -> Coregistration:
+    """The same from scans on working grids, the CT's cropped; ``started``: CPU clock at the beginning."""
+    started = time.process_time() if started is None else started
     rigid = rigid_alignment(fixed, moving)
     field = deformation(fixed, moving, rigid)
     determinants = jacobian(field)[fixed.mask]
@@ -159,10 +164,17 @@ def align(settings: str, fixed: Image, moving: Image, start: Matrix, where: Imag
 def deformation(fixed: WorkingScan, moving: WorkingScan, rigid: Matrix) -> sitk.Image:
     """Displacements (LPS mm) on the working grid, between the CT and the rigidly carried FLAIR.
 
+    What greedy finds is halved, since it is about as much noise as difference between the scans, and kept
+    below 2 mm: long displacements arise where one scan ends or shows nothing to hold on to.
+    """
+    return _limited(whole_deformation(fixed, moving, rigid))
+
+
+def whole_deformation(fixed: WorkingScan, moving: WorkingScan, rigid: Matrix) -> sitk.Image:
+    """The same as greedy gives it.
+
     Only what lies 5 mm and more inside the skull is compared: bone beside the brain would draw its edge
-    along, since thick CT slices blur it into the brain where the FLAIR has none. Displacements are halved,
-    since what is found is about as much noise as difference between the scans, and kept below 2 mm: long ones
-    arise where one scan ends or shows nothing to hold on to.
+    along, since thick CT slices blur it into the brain where the FLAIR has none.
     """
     flair = carry(moving.image, fixed.image, affine_transform(rigid)).data
     soft = carry(_like(moving.image, moving.mask), fixed.image, affine_transform(rigid)).data
@@ -175,8 +187,7 @@ def deformation(fixed: WorkingScan, moving: WorkingScan, rigid: Matrix) -> sitk.
         "N": to_sitk(_like(fixed.image, ndimage.binary_erosion(fixed.mask, iterations=DEEP_VOXELS))),
         "W": None,
     }
-    found = run_greedy(f"-i F M -gm N {DEFORMATION} -o W", images)["W"]
-    return _limited(found)
+    return run_greedy(f"-i F M -gm N {DEFORMATION} -o W", images)["W"]
 
 
 def _limited(field: sitk.Image) -> sitk.Image:
