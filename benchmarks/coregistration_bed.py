@@ -32,7 +32,8 @@ from benchmarks import one_thread  # noqa: F401
 from la_outcomes.imaging.geometry import Image, orthogonal_grid, resample_to, to_sitk
 from la_outcomes.imaging.nifti import read_image, read_mask, write_image
 from la_outcomes.segmentation.labels.coregistration import affine_transform
-from la_outcomes.segmentation.labels.transforms import inverse, read_transform
+from la_outcomes.segmentation.labels.transform_files import read_transform
+from la_outcomes.segmentation.labels.transforms import inverse
 from la_outcomes.simulation.anatomy import INTRACRANIAL, is_tissue, list_anatomies, load_anatomy
 from la_outcomes.simulation.infarcts import choose_mask, list_infarcts
 from la_outcomes.simulation.pair import SimulatedPair, simulate_pair

@@ -161,7 +161,7 @@ def show_flair(head: Head, files: CaseFiles) -> Shown:
     if files.flair is None or files.transform is None:
         raise InputError("the case has no FLAIR in CT space")
     from la_outcomes.segmentation.labels.coregistration import carry
-    from la_outcomes.segmentation.labels.transforms import read_transform
+    from la_outcomes.segmentation.labels.transform_files import read_transform
 
     part = Image(head.ct.data[head.box], _boxed_affine(head))
     carried = carry(read_image(files.flair), part, read_transform(files.transform)).data

@@ -19,6 +19,7 @@ from la_outcomes.segmentation.cases import PairCase
 from la_outcomes.segmentation.labels.pictures import pair_png, write_sheet
 from la_outcomes.segmentation.labels.quality_control import Quality
 from la_outcomes.segmentation.labels.sources import WmhSource
+from la_outcomes.segmentation.labels.transform_files import write_transform
 from la_outcomes.segmentation.labels.wmh import Wmh
 from la_outcomes.shards import (
     Rows,
@@ -96,8 +97,7 @@ def save_files(case: PairCase, job: LabelJob, made: PseudoLabel) -> dict[str, An
     write_image(out / "carried" / f"{name}.nii.gz", made.carried, dtype=np.float32)
     write_image(out / "wmh" / f"{name}.nii.gz", made.wmh.soft, dtype=np.float32)
     transform_path = out / "transforms" / f"{name}.h5"
-    with atomic_path(transform_path) as temporary:
-        sitk.WriteTransform(made.transform, str(temporary))
+    write_transform(transform_path, made.transform)
     picture = out / "pictures" / f"{name}.png"
     status = made.quality.status
     pair_png(picture, made.ct, made.flair_on_ct, made.label, title=f"{name}: {status}")

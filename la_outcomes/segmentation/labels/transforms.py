@@ -1,4 +1,4 @@
-"""Reading, inverting and applying the transforms that coregistration writes."""
+"""Inverting and applying the transforms that coregistration writes."""
 
 from __future__ import annotations
 
@@ -12,18 +12,9 @@ from la_outcomes.imaging.geometry import Image
 from la_outcomes.imaging.nifti import read_image, read_mask, write_image
 from la_outcomes.segmentation.labels.coregistration import carry
 from la_outcomes.segmentation.labels.pseudo_labels import binarise
+from la_outcomes.segmentation.labels.transform_files import read_transform
 
 INVERSION_ITERATIONS = 12
-
-
-def read_transform(path: str | Path) -> sitk.Transform:
-    """Read a transform of points (LPS mm); ``InputError`` where the file is none."""
-    if not Path(path).is_file():
-        raise InputError("no such file", where=path)
-    try:
-        return sitk.ReadTransform(str(path))
-    except RuntimeError as error:
-        raise InputError("not a transform that SimpleITK can read", where=path) from error
 
 
 def inverse(transform: sitk.Transform) -> sitk.Transform:

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from head_phantom import head_ct, write_labels
+from small_disk import on_small_disk
 from toy_bundle import write_bundle
 
 from la_outcomes.cli.main import run
@@ -44,20 +45,6 @@ def scans(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "scans.csv"
 
 
-def _on_small_disk(folder: Path, kilobytes: int, command: list[str]) -> subprocess.CompletedProcess[str]:
-    """Run a command while ``folder`` is a disk of so many kilobytes; files on it are gone afterwards."""
-    folder.mkdir()
-    mount = f'mount -t tmpfs -o size={kilobytes}k tmpfs "$0" && "$@"'
-    inside = ["unshare", "-rm", "sh", "-c", mount, str(folder)]
-    try:
-        allowed = subprocess.run([*inside, "true"], capture_output=True).returncode == 0
-    except FileNotFoundError:
-        allowed = False
-    if not allowed:
-        pytest.skip("this system lets nobody mount a small disk")
-    return subprocess.run([*inside, *command], capture_output=True, text=True)
-
-
 def test_a_full_disk_in_inference_is_told_and_leaves_no_half_result(
     model: Path, scans: Path, tmp_path: Path
 ) -> None:
@@ -66,7 +53,7 @@ def test_a_full_disk_in_inference_is_told_and_leaves_no_half_result(
     disk = tmp_path / "disk"
     arguments = ["segment", str(scans), "--model", str(model), "--out", str(disk)]
     command = ["env", f"LISTING={listing}", "sh", "-c", segment, str(disk), *COMMAND, *arguments]
-    done = _on_small_disk(disk, 48, command)
+    done = on_small_disk(disk, 48, command)
     assert done.returncode == 4, done.stderr
     assert "no space left on the disk" in done.stderr
     left = [Path(line) for line in listing.read_text().splitlines()]
@@ -89,7 +76,7 @@ def test_a_full_disk_in_training_is_told_wherever_it_happens(
     labels = write_labels(tmp_path / "labels", ["training", "internal_validation"])
     disk = tmp_path / "disk"
     arguments = ["train", str(labels), "--out", str(disk), "--smoke", "--device", "cpu"]
-    done = _on_small_disk(disk, kilobytes, [*COMMAND, *arguments, "--epochs", "1", "--iterations", "1"])
+    done = on_small_disk(disk, kilobytes, [*COMMAND, *arguments, "--epochs", "1", "--iterations", "1"])
     assert done.returncode == 7, done.stderr
     assert reached in done.stderr
     assert "no space left on the disk" in done.stderr

@@ -12,7 +12,8 @@ from pair_phantom import Pair, dice, make_pair
 from la_outcomes.errors import InputError
 from la_outcomes.imaging.geometry import Image, volume_ml
 from la_outcomes.imaging.nifti import read_image, write_image
-from la_outcomes.segmentation.labels.transforms import apply_to_file, inverse, read_transform
+from la_outcomes.segmentation.labels.transform_files import read_transform
+from la_outcomes.segmentation.labels.transforms import apply_to_file, inverse
 
 
 @pytest.fixture(scope="module")
