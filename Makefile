@@ -2,7 +2,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 OUT ?= demo
 
-.PHONY: demo demo-tiny test test-slow lint clean
+.PHONY: demo demo-tiny test test-slow lint docs clean
 
 demo: .venv/ready
 	$(BIN)/la-outcomes demo --out $(OUT)
@@ -21,6 +21,9 @@ lint: .venv/ready
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+docs: .venv/ready
+	$(BIN)/python docs/_tools/build.py
 
 .venv/ready: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed")'

@@ -16,6 +16,7 @@ from la_outcomes.imaging.head_ct import examine_head
 from la_outcomes.imaging.nifti import SUFFIXES, orientation_of, read_image
 
 Expected = Literal["CT", "FLAIR"]
+_SQUARE = 1e-4  # cosine between axes that files of single precision leave of a right angle
 
 
 @dataclass(frozen=True)
@@ -100,8 +101,25 @@ def _geometry_lines(image: Image) -> Iterator[str]:
     yield f"{size} voxels, {step} mm apart; one voxel is {image.voxel_volume_ml * 1000:.4g} mm3"
     yield f"axes point to {orientation_of(image.affine)}; values {image.data.min():g} to {image.data.max():g}"
     if is_sheared(image.affine):
-        across = image.spacing_mm[slice_axis(image.affine)] * math.cos(math.radians(lean_deg(image)))
-        yield f"gantry tilt {lean_deg(image):.1f} degrees, held in the affine; slices {across:.3g} mm thick"
+        tilt, apart = lean_deg(image), slice_distance_mm(image)
+        yield f"gantry tilt {tilt:.1f} degrees, held in the affine; slices {apart:.3g} mm apart"
+
+
+def slice_distance_mm(image: Image) -> float:
+    """Distance between the slices' planes of a sheared image: voxel volume over area of a pixel.
+
+    A tilt leaves two pairs of axes at right angles; the pair with the smaller pixels spans the slices.
+    """
+    spacing = image.spacing_mm
+    columns = image.affine[:3, :3] / spacing
+    pairs = ((0, 1), (0, 2), (1, 2))
+    leans = [abs(float(columns[:, a] @ columns[:, b])) for a, b in pairs]
+    square = [
+        float(spacing[a] * spacing[b])
+        for (a, b), lean in zip(pairs, leans, strict=True)
+        if lean <= min(leans) + _SQUARE
+    ]
+    return image.voxel_volume_ml * 1000 / min(square)
 
 
 def lean_deg(image: Image) -> float:

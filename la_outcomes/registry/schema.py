@@ -8,6 +8,7 @@ from importlib.resources import files
 import duckdb
 
 from la_outcomes.dictionary import Column, Dictionary, Lookup, Table, load_dictionary
+from la_outcomes.errors import InputError
 from la_outcomes.registry.rules import literal, quote, value_rules
 from la_outcomes.shards import sha256_json
 
@@ -25,6 +26,27 @@ def table_statements(dictionary: Dictionary) -> list[str]:
     """CREATE TABLE for every lookup and table, parents first; what a migration must arrive at."""
     lookups = [_create_lookup(lookup) for lookup in dictionary.lookups.values()]
     return lookups + [_create_table(table) for table in dictionary.tables.values()]
+
+
+def rebuild_statements(dictionary: Dictionary, name: str) -> list[str]:
+    """Statements that rebuild a table as the dictionary says and keep its rows: DuckDB cannot add a check.
+
+    Raises ``InputError`` where there is no such table, or where other tables refer to it: DuckDB drops none
+    of those, so the others have to be set aside and rebuilt with it by hand.
+    """
+    if name not in dictionary.tables:
+        raise InputError("not a table of the registry", where=name, hint=", ".join(dictionary.tables))
+    children = [table.name for table in dictionary.tables.values() if name in table.parents]
+    if children:
+        raise InputError(f"{', '.join(children)} refer to it and have to be rebuilt with it", where=name)
+    table, before = quote(name), quote(f"{name}_before")
+    return [
+        f"CREATE TEMP TABLE {before} AS FROM {table}",
+        f"DROP TABLE {table}",
+        _create_table(dictionary.tables[name]),
+        f"INSERT INTO {table} BY NAME FROM {before}",
+        f"DROP TABLE {before}",
+    ]
 
 
 def create_from_dictionary(connection: duckdb.DuckDBPyConnection, dictionary: Dictionary) -> None:

@@ -156,6 +156,7 @@ def _ccc_of(resamples: FloatArray) -> FloatArray:
 
 
 def with_interval(name: str, estimate: float, low: float, high: float) -> dict[str, object]:
+    """Three cells of a table: the estimate and the limits of its interval."""
     return {name: estimate, f"{name}_ci_low": low, f"{name}_ci_high": high}
 
 

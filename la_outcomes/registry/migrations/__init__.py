@@ -18,12 +18,15 @@ from la_outcomes.registry.files import copy_while_open
 
 
 def migrations() -> dict[int, str]:
-    """SQL text of each migration by number."""
-    found = {
-        int(entry.name[:4]): entry.read_text(encoding="utf-8")
-        for entry in files(__package__).iterdir()
-        if entry.name.endswith(".sql")
-    }
+    """SQL text of each migration by number; raises ``InputError`` where a number is missing or used twice."""
+    entries = [entry for entry in files(__package__).iterdir() if entry.name.endswith(".sql")]
+    found = {int(entry.name[:4]): entry.read_text(encoding="utf-8") for entry in entries}
+    if sorted(found) != list(range(1, len(entries) + 1)):
+        raise InputError(
+            "migrations must be numbered 1, 2, 3 ... without gaps",
+            where=", ".join(sorted(entry.name for entry in entries)),
+            hint="give the new file the next free number",
+        )
     return dict(sorted(found.items()))
 
 

@@ -16,7 +16,7 @@ from la_outcomes.cli.main import run
 from la_outcomes.errors import InputError
 from la_outcomes.imaging.geometry import Image, is_sheared
 from la_outcomes.imaging.head_ct import examine_head
-from la_outcomes.imaging.input_checks import check_head_ct, describe
+from la_outcomes.imaging.input_checks import check_head_ct, describe, slice_distance_mm
 from la_outcomes.imaging.nifti import write_image
 
 
@@ -46,6 +46,14 @@ def padded(image: Image) -> Image:
 )
 def test_heads_pass(image: Image) -> None:
     assert check_head_ct(image) is None
+
+
+@pytest.mark.parametrize("turn", [(0.0, 0.0, 0.0), (14.0, -6.0, 8.0)])
+def test_the_slices_of_a_tilted_scan_are_told_apart_from_its_pixels(turn: tuple[float, float, float]) -> None:
+    affine = np.diag([0.5, 0.5, 5.0, 1.0])
+    affine[1, 2] = 0.15
+    image = turned(Image(np.zeros((4, 4, 4), np.float32), affine), turn)
+    assert slice_distance_mm(image) == pytest.approx(5.0)
 
 
 @pytest.mark.parametrize("background", [0.0, -1000.0, -1024.0])

@@ -31,6 +31,27 @@ def test_replayed_migrations_equal_the_dictionary(empty_registry: Path) -> None:
         assert schema.describe(connection) == schema.describe(fresh)
 
 
+@pytest.mark.parametrize("table", ["clinical", "la_measurements", "qc_reviews"])
+def test_a_table_is_rebuilt_with_its_rows(registry: Path, tmp_path: Path, table: str) -> None:
+    rows = measurement_rows(run_at(1), cohort="clinical", sex="female")
+    rows["clinical"] = [{"patient_id": "p1", "valid_from": "2026-01-01T00:00:00", "age_years": 71.0}]
+    put(tmp_path, "one", rows)
+    ingest([tmp_path], registry)
+    before = contents(registry)
+    with open_for_writing(registry) as connection:
+        described = schema.describe(connection)
+        connection.execute(";".join(schema.rebuild_statements(DICTIONARY, table)))
+        assert schema.describe(connection) == described
+    assert contents(registry) == before
+    assert before["clinical"]
+
+
+@pytest.mark.parametrize(("table", "told"), [("patients", "refer to it"), ("nothing", "not a table")])
+def test_what_cannot_be_rebuilt_by_itself_is_refused(table: str, told: str) -> None:
+    with pytest.raises(InputError, match=told):
+        schema.rebuild_statements(DICTIONARY, table)
+
+
 def contents(registry: Path) -> dict[str, list[tuple[object, ...]]]:
     moved = ("ingested", "schema_migrations")
     with open_read_only(registry) as connection:
