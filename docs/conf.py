@@ -9,3 +9,4 @@ html_show_sphinx = False
 html_copy_source = False
 myst_heading_anchors = 4
 pygments_style = "friendly"
+smartquotes = False  # options begin with two hyphens

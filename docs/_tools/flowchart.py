@@ -1,7 +1,7 @@
 """A Mermaid flowchart as SVG, since Mermaid itself is a script that a browser would have to fetch.
 
-Nodes stand in columns by the longest chain of arrows that leads to them; within a column the order follows
-the nodes they hang on, which keeps crossings few.
+Nodes stand in rows by the longest chain of arrows that leads to them; within a row the order follows the
+nodes they hang on, which keeps crossings few.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from graphlib import TopologicalSorter
 from html import escape
 from statistics import fmean
 
-COLUMN, ROW, BOX, LINE, LETTERS = 176, 74, 132, 14, 19
+ACROSS, DOWN, BOX, LINE, LETTERS = 168, 112, 150, 15, 22
 Places = dict[str, tuple[float, float]]
 
 
@@ -22,7 +22,7 @@ def svg(mermaid: str, title: str) -> str:
     edges = re.findall(r"^\s*(\w+) --> (\w+)\s*$", mermaid, flags=re.MULTILINE)
     places = _places(labels, edges)
     width = max(x for x, _ in places.values()) + BOX / 2 + 12
-    height = max(y for _, y in places.values()) + ROW / 2
+    height = max(y for _, y in places.values()) + DOWN / 2
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:g} {height:g}" role="img" '
         'font-family="DejaVu Sans, Arial, sans-serif">',
@@ -40,26 +40,20 @@ def svg(mermaid: str, title: str) -> str:
 def _places(labels: dict[str, str], edges: list[tuple[str, str]]) -> Places:
     """Centre of each node."""
     causes = {name: {a for a, b in edges if b == name} for name in labels}
-    column: dict[str, int] = {}
+    row: dict[str, int] = {}
     for name in TopologicalSorter(causes).static_order():
-        column[name] = 1 + max((column[cause] for cause in causes[name]), default=-1)
-    rows: dict[str, float] = {}
-    for number in range(max(column.values()) + 1):
-        members = [name for name in labels if column[name] == number]
-        wanted = {n: fmean([rows[c] for c in causes[n]]) if causes[n] else 0.0 for n in members}
+        row[name] = 1 + max((row[cause] for cause in causes[name]), default=-1)
+    across: dict[str, float] = {}
+    for number in range(max(row.values()) + 1):
+        members = [name for name in labels if row[name] == number]
+        wanted = {n: fmean([across[c] for c in causes[n]]) if causes[n] else 0.0 for n in members}
         members.sort(key=lambda name: wanted[name])
         middle = (len(members) - 1) / 2
-        rows |= {name: place - middle for place, name in enumerate(members)}
-    lowest = min(rows.values())
+        across |= {name: place - middle for place, name in enumerate(members)}
+    leftmost = min(across.values())
     return {
-        name: (BOX / 2 + 12 + COLUMN * column[name], ROW * (rows[name] - lowest + 0.5) + _shift(column[name]))
-        for name in labels
+        name: (BOX / 2 + 12 + ACROSS * (across[name] - leftmost), DOWN * (row[name] + 0.5)) for name in labels
     }
-
-
-def _shift(column: int) -> float:
-    """Every second column a little lower, so that long arrows pass between the boxes."""
-    return 9.0 if column % 2 else 0.0
 
 
 def _box(label: str, place: tuple[float, float]) -> str:
@@ -68,7 +62,7 @@ def _box(label: str, place: tuple[float, float]) -> str:
     height = 12 + LINE * len(lines)
     top = y - height / 2
     words = "".join(
-        f'<text x="{x:g}" y="{top + 6 + LINE * (number + 0.78):g}" font-size="11" text-anchor="middle">'
+        f'<text x="{x:g}" y="{top + 6 + LINE * (number + 0.78):g}" font-size="12" text-anchor="middle">'
         f"{escape(line)}</text>"
         for number, line in enumerate(lines)
     )
@@ -80,9 +74,9 @@ def _box(label: str, place: tuple[float, float]) -> str:
 
 
 def _arrow(start: tuple[float, float], end: tuple[float, float]) -> str:
-    x0, y0, x1, y1 = start[0] + BOX / 2, start[1], end[0] - BOX / 2, end[1]
-    bend = max(30.0, (x1 - x0) * 0.45)
+    x0, y0, x1, y1 = start[0], start[1] + 20, end[0], end[1] - 24
+    bend = max(20.0, (y1 - y0) * 0.45)
     return (
-        f'<path d="M{x0:g},{y0:g} C{x0 + bend:g},{y0:g} {x1 - bend:g},{y1:g} {x1:g},{y1:g}" fill="none" '
+        f'<path d="M{x0:g},{y0:g} C{x0:g},{y0 + bend:g} {x1:g},{y1 - bend:g} {x1:g},{y1:g}" fill="none" '
         'stroke="#666" stroke-opacity="0.55" marker-end="url(#tip)"/>'
     )
