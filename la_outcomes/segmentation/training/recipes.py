@@ -1,8 +1,8 @@
 """What is trained and how: the network and its grid, and the schedule.
 
 One code path for all devices: the full schedule is nnU-Net's own (SGD, 1,000 epochs), the smoke schedule
-one that a CPU finishes in minutes. The network is nnU-Net's plan for the grid, or one of those of
-``docs/benchmarks/configurations.md``.
+one that a CPU finishes in minutes. The network is one of those compared in
+``docs/benchmarks/configurations.md``, or nnU-Net's plan for the grid.
 """
 
 from __future__ import annotations
@@ -19,16 +19,17 @@ from la_outcomes.segmentation.preprocessing import InputSpec
 class Configuration:
     """What the network sees and how large it is.
 
-    ``features`` of each stage (each halves the resolution of the one before) and ``batch_size`` None:
-    nnU-Net plans them.
+    ``features`` of each stage (each halves the resolution of the one before) None: nnU-Net plans them.
+    ``small_batch`` is the batch of a schedule that does not leave it to nnU-Net.
     """
 
     spec: InputSpec
     features: tuple[int, ...] | None = None
-    batch_size: int | None = None
+    small_batch: int | None = None
 
 
 PLANNED = "nnunet"
+DEFAULT = "0.9mm"
 CONFIGURATIONS: Mapping[str, Configuration] = {
     PLANNED: Configuration(InputSpec(320, 0.7)),
     "0.9mm": Configuration(InputSpec(224, 0.9), (16, 32, 64, 128), 2),
@@ -45,10 +46,10 @@ CONFIGURATIONS: Mapping[str, Configuration] = {
 class Recipe:
     """One way to train.
 
-    ``features`` and ``batch_size`` as in ``Configuration``; ``architecture`` is nnU-Net's description of a
-    network to go on from, and outranks ``features``. ``rotation_deg`` and ``mirror_axes`` (0 row, 1
-    column) bound the augmentation. ``optimizer`` "sgd" is nnU-Net's own (Nesterov, polynomial decay),
-    "adamw" keeps the decay. ``save_every`` epochs lie between checkpoints.
+    ``features`` as in ``Configuration``; ``batch_size`` None: nnU-Net plans it. ``architecture`` is
+    nnU-Net's description of a network to go on from, and outranks ``features``. ``rotation_deg`` and
+    ``mirror_axes`` (0 row, 1 column) bound the augmentation. ``optimizer`` "sgd" is nnU-Net's own
+    (Nesterov, polynomial decay), "adamw" keeps the decay. ``save_every`` epochs lie between checkpoints.
     """
 
     name: str
@@ -72,7 +73,7 @@ class Recipe:
 
 FULL = Recipe(
     name="full",
-    spec=CONFIGURATIONS[PLANNED].spec,
+    spec=CONFIGURATIONS[DEFAULT].spec,
     epochs=1000,
     iterations=250,
     validation_iterations=50,
@@ -81,6 +82,7 @@ FULL = Recipe(
     rotation_deg=180.0,
     mirror_axes=(0, 1),
     save_every=10,
+    features=CONFIGURATIONS[DEFAULT].features,
 )
 SMOKE = Recipe(
     name="smoke",
@@ -132,5 +134,5 @@ def with_configuration(schedule: Recipe, name: str) -> Recipe:
         name=f"{schedule.name}-{name}",
         spec=found.spec,
         features=found.features,
-        batch_size=found.batch_size,
+        batch_size=None if schedule.batch_size is None else found.small_batch,
     )

@@ -52,7 +52,8 @@ class TrainingJob:
 
     With ``init_from`` grid and network are that bundle's, whatever the recipe says.
 
-    ``folds`` is 1, or 5: then five networks are trained, each case validates one of them, and the bundle
+    ``prove`` False leaves the parity with nnU-Net's predictor to ``model verify``; the card says that it is
+    not proven. ``folds`` is 1, or 5: then five networks are trained, each case validates one of them, and the bundle
     holds all five, whose logits are averaged as nnU-Net's predictor does.
     """
 
@@ -65,6 +66,7 @@ class TrainingJob:
     init_from: Path | None = None
     jobs: int = 1
     folds: int = 1
+    prove: bool = True
 
     def __post_init__(self) -> None:
         if self.folds not in (1, FOLDS):
@@ -230,7 +232,8 @@ def _export(
     }
     weights = join_folds([fold.weights for fold in trained])
     bundle = export_bundle(job.work / "bundle", network.eval(), weights, job.recipe.spec, card)
-    write_card(bundle.path, {**bundle.card, "parity": _parity(job, bundle, trained, splits)})
+    if job.prove:
+        write_card(bundle.path, {**bundle.card, "parity": _parity(job, bundle, trained, splits)})
     for name in (WEIGHTS_FILE, TENSORS_FILE, CARD_FILE):
         os.replace(bundle.path / name, job.out / name)
 

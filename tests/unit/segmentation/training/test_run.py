@@ -227,6 +227,10 @@ def test_configurations_change_grid_and_network_alone() -> None:
     changed = recipe(smoke=True, configuration="0.9mm-3slices")
     assert (changed.spec.slices, changed.spec.spacing_mm, changed.name) == (3, 0.9, "smoke-0.9mm-3slices")
     assert (changed.epochs, changed.optimizer) == (SMOKE.epochs, SMOKE.optimizer)
+    assert changed.batch_size == CONFIGURATIONS["0.9mm-3slices"].small_batch
+    full = recipe(smoke=False, configuration="0.9mm-3slices")
+    assert (full.spec, full.features) == (changed.spec, changed.features)
+    assert full.batch_size is None
     with pytest.raises(UsageError, match="no configuration"):
         recipe(smoke=True, configuration="0.1mm")
 
