@@ -52,9 +52,9 @@ class TrainingJob:
 
     With ``init_from`` grid and network are that bundle's, whatever the recipe says.
 
-    ``prove`` False leaves the parity with nnU-Net's predictor to ``model verify``; the card says that it is
-    not proven. ``folds`` is 1, or 5: then five networks are trained, each case validates one of them, and the bundle
-    holds all five, whose logits are averaged as nnU-Net's predictor does.
+    ``folds`` is 1, or 5: then five networks are trained, each case validates one of them, and the bundle
+    holds all five, whose logits are averaged as nnU-Net's predictor does. ``prove`` False leaves the parity
+    with that predictor to ``model verify``; the card says that it is not proven.
     """
 
     labels_dir: Path
