@@ -39,13 +39,13 @@ import numpy.typing as npt
 import torch
 
 from la_outcomes.errors import LaOutcomesError
-from la_outcomes.imaging.geometry import Image, volume_ml
-from la_outcomes.imaging.input_checks import check_head_ct
+from la_outcomes.imaging.geometry import Image
 from la_outcomes.imaging.nifti import read_image, write_image
 from la_outcomes.imaging.pictures import overlay_png
 from la_outcomes.segmentation.brain import ct_brain
 from la_outcomes.segmentation.bundle import Bundle, load_bundle, opened
 from la_outcomes.segmentation.engines import ENGINES
+from la_outcomes.segmentation.measurement import HeadMeasurement
 from la_outcomes.segmentation.outputs import LA
 from la_outcomes.segmentation.preprocessing import HeadCrop, locate_head, network_input
 from la_outcomes.segmentation.training.parity import repeat_parity, stock_predictor
@@ -129,26 +129,21 @@ def ours(bundle: Bundle, case: Case, seconds: Seconds) -> npt.NDArray[np.bool_]:
     return np.asarray(log_odds > 0)
 
 
-def whole_line(bundle: Bundle, path: Path, folder: Path, seconds: Seconds) -> float:
+def whole_line(bundle: Bundle, path: Path, folder: Path, seconds: Seconds) -> None:
     """From file to mask, overlay and volume, station by station."""
     with clock(seconds, "read"):
         image = read_image(path)
-    with clock(seconds, "check"):
-        check_head_ct(image)
+    scan = HeadMeasurement(image, bundle)
     with clock(seconds, "brain"):
-        brain = ct_brain(image)
-    with clock(seconds, "prepare"):
-        crop = locate_head(image, brain.intracranial, bundle.spec)
-        slices = network_input(image, crop, bundle.spec)
-    with clock(seconds, "network"):
-        log_odds = bundle.predict(slices)[LA]
-    with clock(seconds, "back to the scan"):
-        mask = crop.mask_on_scan(log_odds) & brain.intracranial
+        scan.rough  # noqa: B018 - computed when first asked for
+    with clock(seconds, "prepare and network"):
+        scan.reading  # noqa: B018
+    with clock(seconds, "checks, mask on the scan, volumes"):
+        found = scan.segmentation()
     with clock(seconds, "write mask"):
-        write_image(folder / "mask.nii.gz", Image(mask.astype(np.uint8), image.affine))
+        write_image(folder / "mask.nii.gz", Image(found.mask.astype(np.uint8), image.affine))
     with clock(seconds, "overlay"):
-        overlay_png(folder / "overlay.png", image, [(mask, "red", "LA")], title=path.name)
-    return volume_ml(mask, image.affine)
+        overlay_png(folder / "overlay.png", image, [(found.mask, "red", "LA")], title=path.name)
 
 
 def worker(bundle: Bundle, scan: Path, folder: Path) -> tuple[float, float]:
