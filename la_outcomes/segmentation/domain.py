@@ -1,11 +1,12 @@
 """How unlike the heads a model knows a scan is: what is no head CT is refused, with what is odd about it.
 
-Six figures of a scan (``FIGURES``) are compared with those of the heads the model was made with: the
+Six figures of a scan (``FIGURES``) are compared with those of heads the model was checked on: the
 Mahalanobis distance with a covariance shrunk by a tenth towards its diagonal and widened by ``ALLOWANCE``
 (real scanners and heads vary more than simulated ones), divided by the largest such distance among those
 heads themselves. 1 is therefore the least usual of the known heads; the card holds above which value a scan
 is warned of and refused. Body parts and MRI mostly fail before, in
-``imaging.head_ct``; this is for what looks like a head from afar.
+``imaging.head_ct``; this is for what looks like a head from afar: a phantom has bone but no fat. A figure
+that a scan cannot have (fat, where the skull was taken off) is left out of its distance.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ FIGURES: Mapping[str, str] = {
     "brain_agreement": "Dice of the network's brain and the thresholds'",
     "parenchyma_share": "share of the skull's inside that is no CSF",
     "unsure_share": "share of the skull's inside where the network is unsure",
-    "low_hu": "5th percentile of HU inside the skull",
+    "fat_share": "fat outside the skull over the volume inside",
     "middle_hu": "median of HU inside the skull",
     "spread_hu": "10th to 90th percentile of HU inside the skull",
 }
@@ -39,11 +40,12 @@ REFUSE_ABOVE = 3.0
 FEWEST_HEADS = 20
 SMOOTH_PX, RIM_PX = 1.5, 6
 CUT_HU = (-100.0, 200.0)
+FAT_HU, AIR_HU, BONE_HU, LEAST_BONE = (-130.0, -40.0), -1000.0, 180.0, 0.05
 ALLOWANCE: Mapping[str, float] = {
     "brain_agreement": 0.5,
     "parenchyma_share": 0.4,
     "unsure_share": 0.5,
-    "low_hu": 4.0,
+    "fat_share": 0.5,
     "middle_hu": 2.5,
     "spread_hu": 4.0,
 }
@@ -86,7 +88,7 @@ class Domain:
 
     def unlikeness(self, figures: Mapping[str, float]) -> float:
         """Distance of a scan's figures over the largest distance of the known heads."""
-        apart = _scaled([figures[name] for name in FIGURES]) - self.mean
+        apart = np.nan_to_num(_scaled([figures[name] for name in FIGURES]) - self.mean)
         return float(np.sqrt(apart @ np.array(self.inverse_covariance) @ apart)) / self.largest
 
     def oddest(self, figures: Mapping[str, float]) -> str:
@@ -95,6 +97,7 @@ class Domain:
         beyond = {
             name: max(low - figures[name], figures[name] - high) / span
             for name, low, high, span in zip(FIGURES, self.low, self.high, spans, strict=True)
+            if np.isfinite(figures[name])
         }
         name = max(beyond, key=lambda key: beyond[key])
         place = list(FIGURES).index(name)
@@ -105,23 +108,34 @@ class Domain:
 def figures_of(image: Image, rough_brain: Bools, reading: Reading) -> dict[str, float]:
     """The figures of one scan (HU), from its intensities and from what the network says of it."""
     agreement = dice(reading.brain_on_scan(), rough_brain) or 0.0
-    low, tenth, middle, ninetieth = _percentiles_hu(image, reading)
+    tenth, middle, ninetieth = _percentiles_hu(image, reading)
     whole = max(reading.soft_volume_ml(BRAIN), 1e-3)
     shares = [reading.share(name)[reading.brain] for name in reading.log_odds]
     unsure = float(np.mean([4 * p * (1 - p) for p in shares])) if reading.brain.any() else 1.0
-    values = (agreement, reading.soft_volume_ml(PARENCHYMA) / whole, unsure, low, middle, ninetieth - tenth)
+    parenchyma, fat = reading.soft_volume_ml(PARENCHYMA) / whole, _fat_share(image, reading)
+    values = (agreement, parenchyma, unsure, fat, middle, ninetieth - tenth)
     return {name: float(value) for name, value in zip(FIGURES, values, strict=True)}
 
 
 def _percentiles_hu(image: Image, reading: Reading) -> npt.NDArray[np.float64]:
-    """5th, 10th, 50th and 90th percentile of smoothed HU in the brain, away from bone; 0 without a brain."""
+    """10th, 50th and 90th percentile of smoothed HU in the brain, away from bone; 0 without a brain."""
     kept = [ndimage.binary_erosion(part, iterations=RIM_PX) for part in reading.brain]
     inside = np.stack(kept) if kept else np.zeros_like(reading.brain)
     if not inside.any():
-        return np.zeros(4)
+        return np.zeros(3)
     hu = reading.crop.to_square(np.clip(image.data, *CUT_HU), outside=CUT_HU[0])
     smooth = ndimage.gaussian_filter(hu, (0, SMOOTH_PX, SMOOTH_PX))
-    return np.asarray(np.percentile(smooth[inside], (5, 10, 50, 90)), dtype=np.float64)
+    return np.asarray(np.percentile(smooth[inside], (10, 50, 90)), dtype=np.float64)
+
+
+def _fat_share(image: Image, reading: Reading) -> float:
+    """Fat more than 2 mm from air, as a share of the brain; NaN where there is no skull it could lie on."""
+    hu = reading.crop.to_square(np.clip(image.data, AIR_HU, BONE_HU + 100), outside=AIR_HU)
+    inside = max(np.count_nonzero(reading.brain), 1)
+    if np.count_nonzero(hu > BONE_HU) < LEAST_BONE * inside:
+        return float("nan")
+    near_air = np.stack([ndimage.binary_dilation(part < -300, iterations=2) for part in hu])
+    return np.count_nonzero((hu > FAT_HU[0]) & (hu < FAT_HU[1]) & ~near_air) / inside
 
 
 def fit_domain(figures: Sequence[Mapping[str, float]]) -> Domain:
@@ -133,6 +147,7 @@ def fit_domain(figures: Sequence[Mapping[str, float]]) -> Domain:
         raise InputError(f"a domain needs at least {FEWEST_HEADS} heads, not {len(figures)}")
     values = np.array([[head[name] for name in FIGURES] for head in figures])
     scaled = np.array([_scaled(row) for row in values])
+    scaled = np.where(np.isnan(scaled), np.nanmean(scaled, axis=0), scaled)
     covariance = np.cov(scaled, rowvar=False)
     if not (np.isfinite(scaled).all() and (np.diag(covariance) > 0).all()):
         raise InputError("the heads' figures are not numbers or do not vary")
@@ -144,17 +159,19 @@ def fit_domain(figures: Sequence[Mapping[str, float]]) -> Domain:
     return Domain(
         mean=tuple(mean.tolist()),
         inverse_covariance=tuple(tuple(row) for row in inverse.tolist()),
-        low=tuple(values.min(axis=0).tolist()),
-        high=tuple(values.max(axis=0).tolist()),
+        low=tuple(np.nanmin(values, axis=0).tolist()),
+        high=tuple(np.nanmax(values, axis=0).tolist()),
         largest=float(distances.max()),
         n=len(values),
     )
 
 
 def _scaled(figures: npt.ArrayLike) -> npt.NDArray[np.float64]:
-    """Shares as logits, kept off 0 and 1; HU as they are."""
+    """Shares as logits, kept off 0 and 1; fat as its logarithm; HU as they are."""
     values = np.array(figures, dtype=float)
     shares = np.array([name in _SHARES for name in FIGURES])
     kept = np.clip(values[shares], 1e-3, 1 - 1e-3)
     values[shares] = np.log(kept / (1 - kept))
+    fat = list(FIGURES).index("fat_share")
+    values[fat] = np.log(values[fat] + 0.002)
     return values

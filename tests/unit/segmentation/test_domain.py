@@ -14,7 +14,7 @@ TYPICAL = {
     "brain_agreement": 0.97,
     "parenchyma_share": 0.85,
     "unsure_share": 0.05,
-    "low_hu": 8.0,
+    "fat_share": 0.12,
     "middle_hu": 30.0,
     "spread_hu": 20.0,
 }
@@ -36,13 +36,21 @@ def test_known_heads_lie_within_one_and_the_least_usual_at_one() -> None:
 @pytest.mark.parametrize(
     ("name", "value"),
     [("brain_agreement", 0.3), ("parenchyma_share", 0.2), ("unsure_share", 0.5),
-     ("low_hu", -20.0), ("middle_hu", 50.0), ("spread_hu", 60.0)],
+     ("fat_share", 0.0), ("middle_hu", 50.0), ("spread_hu", 60.0)],
 )  # fmt: skip
 def test_each_figure_alone_can_make_a_scan_unlike(name: str, value: float) -> None:
     domain = fit_domain(heads(40))
     odd = {**TYPICAL, name: value}
     assert domain.unlikeness(odd) > domain.refuse_above
     assert domain.oddest(odd).startswith(FIGURES[name])
+
+
+def test_a_head_without_its_skull_is_not_judged_by_its_fat() -> None:
+    domain = fit_domain([*heads(40), {**TYPICAL, "fat_share": float("nan")}])
+    bare = {**TYPICAL, "fat_share": float("nan")}
+    assert domain.unlikeness(bare) < 1
+    assert domain.unlikeness({**bare, "parenchyma_share": 0.2}) > domain.refuse_above
+    assert "CSF" in domain.oddest({**bare, "parenchyma_share": 0.2})
 
 
 def test_a_domain_survives_its_card_and_a_broken_one_is_refused() -> None:

@@ -92,8 +92,9 @@ def test_a_scan_unlike_the_known_heads_is_warned_of_then_refused(bundle: Bundle)
     assert head.unlikeness is not None
     assert head.unlikeness < 1
     assert "unlike" not in str(head.input_warning)
+    strict = {**domain, "warn_above": 1.0, "refuse_above": 1.1}
     with pytest.raises(InputError, match=r"unlike the head CTs .* in the heads the model knows"):
-        segment_scan(plastic, with_card(bundle, domain=domain))
+        segment_scan(plastic, with_card(bundle, domain=strict))
     lenient = {**domain, "refuse_above": 1e6}
     assert "unlike the head CTs" in str(
         segment_scan(plastic, with_card(bundle, domain=lenient)).input_warning
