@@ -131,11 +131,11 @@ def _percentiles_hu(image: Image, reading: Reading) -> npt.NDArray[np.float64]:
 def _fat_share(image: Image, reading: Reading) -> float:
     """Fat more than 2 mm from air, as a share of the brain; NaN where there is no skull it could lie on."""
     hu = reading.crop.to_square(np.clip(image.data, AIR_HU, BONE_HU + 100), outside=AIR_HU)
-    inside = max(np.count_nonzero(reading.brain), 1)
-    if np.count_nonzero(hu > BONE_HU) < LEAST_BONE * inside:
+    inside = max(int(reading.brain.sum()), 1)
+    if int((hu > BONE_HU).sum()) < LEAST_BONE * inside:
         return float("nan")
     near_air = np.stack([ndimage.binary_dilation(part < -300, iterations=2) for part in hu])
-    return np.count_nonzero((hu > FAT_HU[0]) & (hu < FAT_HU[1]) & ~near_air) / inside
+    return int(((hu > FAT_HU[0]) & (hu < FAT_HU[1]) & ~near_air).sum()) / inside
 
 
 def fit_domain(figures: Sequence[Mapping[str, float]]) -> Domain:
