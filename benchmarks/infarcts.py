@@ -1,10 +1,11 @@
 """How much of an infarct is found on CT and FLAIR when nobody drew it, and how much WMH is lost for it.
 
-python benchmarks/infarcts.py --bed DIR --out DIR
+python benchmarks/infarcts.py --bed DIR --out DIR [--model wmh-flair-sim]
 
-For each pair of ``benchmarks/coregistration_bed.py`` the FLAIR is carried by the exact map, and the WMH map
-is what a tool would give that takes a FLAIR-bright infarct for WMH: both together. Prints the volume taken
-out against the infarct's, and the WMH taken out by mistake.
+Without a model by the search for one-sided signal on both scans, with one by its infarct on FLAIR. For each
+pair of ``benchmarks/coregistration_bed.py`` the FLAIR is carried by the exact map, and the WMH map is what a
+tool would give that takes a FLAIR-bright infarct for WMH: both together. Prints the volume taken out against
+the infarct's, and the WMH taken out by mistake.
 """
 
 # ruff: noqa: E402 - the path and the number of threads are set before anything is imported.
@@ -18,21 +19,36 @@ sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 import argparse
 import json
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import SimpleITK as sitk
 
 from benchmarks import one_thread  # noqa: F401
 from benchmarks.coregistration_bed import folders
 from benchmarks.coregistration_opened import opened
 from la_outcomes.imaging.geometry import Image, volume_ml
+from la_outcomes.segmentation.brain import flair_brain
+from la_outcomes.segmentation.bundle import Bundle, load_bundle
 from la_outcomes.segmentation.labels.coregistration import Coregistration, carry
 from la_outcomes.segmentation.labels.infarct import infarct_on_working_grid
-from la_outcomes.segmentation.labels.working import WorkingScan
+from la_outcomes.segmentation.labels.wmh_model import flair_by_model
+from la_outcomes.segmentation.labels.working import Volume, WorkingScan
+from la_outcomes.segmentation.packaged import bundle_path
 
 
-def measure(folder: Path) -> dict[str, Any]:
+def seen_by_model(flair: Image, grid: Image, truth: sitk.Transform, bundle: Bundle) -> Volume:
+    """Share of infarct on the working grid by a FLAIR model, whether or not it has earned the search."""
+    asked = replace(bundle, card={**bundle.card, "infarct": {"search": "network"}})
+    found = flair_by_model(flair, flair_brain(flair).intracranial, asked).infarct
+    if found is None:
+        raise SystemExit(f"{bundle.name} gives no infarct")
+    return np.asarray(carry(found, grid, truth).data)
+
+
+def measure(folder: Path, bundle: Bundle | None = None) -> dict[str, Any]:
     """Volumes (mL, on the working grid) of one pair."""
     there = opened(folder)
     pair, prepared = there.pair, there.prepared
@@ -41,7 +57,10 @@ def measure(folder: Path) -> dict[str, Any]:
     mask = carry(soft, grid, pair.truth).data > 0.5
     on_ct = WorkingScan(carry(moving.image, grid, pair.truth), mask)
     found = Coregistration(pair.truth, np.eye(4), np.ones(1), prepared.fixed, on_ct, 0.0)
-    seen = infarct_on_working_grid(found)
+    if bundle is None:
+        seen: Volume = infarct_on_working_grid(found).astype(np.float32)
+    else:
+        seen = seen_by_model(pair.flair, grid, pair.truth, bundle)
     infarct, wmh = (carry(x, grid, pair.truth).data for x in (pair.infarct_flair, pair.wmh_flair))
     ml = {
         "infarct_on_flair_ml": volume_ml(infarct, grid.affine),
@@ -66,7 +85,7 @@ def summary(rows: pd.DataFrame) -> pd.DataFrame:
     return shares.groupby(bands, observed=True).agg(
         n=("pair", "size"),
         infarct_ml=("infarct_on_flair_ml", "mean"),
-        found=("found_ml", lambda x: (x > 0).mean()),
+        found=("found_ml", lambda x: (x > 0.5).mean()),
         taken_share=("taken", "mean"),
         removed_minus_true_ml=("error_ml", "mean"),
         removed_error_ml=("error_ml", lambda x: x.abs().mean()),
@@ -80,13 +99,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--bed", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--model", help="a FLAIR bundle or a packaged model")
     options = parser.parse_args()
-    store = options.out / "infarct_rows"
+    bundle = None if options.model is None else load_bundle(bundle_path(options.model), modality="FLAIR")
+    store = options.out / ("infarct_rows" if bundle is None else f"infarct_rows_{bundle.model_sha256[:8]}")
     store.mkdir(parents=True, exist_ok=True)
     for folder in folders(options.bed):
         file = store / f"{folder.name}.json"
         if not file.exists():
-            file.write_text(json.dumps(measure(folder), default=float))
+            file.write_text(json.dumps(measure(folder, bundle), default=float))
             print(file.read_text(), file=sys.stderr, flush=True)
     rows = pd.DataFrame([json.loads(path.read_text()) for path in sorted(store.glob("*.json"))])
     print(summary(rows).round(3).to_string())
