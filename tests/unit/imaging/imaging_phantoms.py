@@ -1,4 +1,4 @@
-"""Small phantoms in HU: a head (scalp, skull, brain, ventricles), a knee, a trunk."""
+"""Small phantoms in HU: a head (scalp, skull, grey and white matter, ventricles), a knee, a trunk."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 
 from la_outcomes.imaging.geometry import Image
 
-AIR, SCALP, BONE, BRAIN, CSF, FAT = -1000.0, 20.0, 900.0, 32.0, 6.0, -90.0
+AIR, SCALP, BONE, GREY, WHITE, CSF, FAT = -1000.0, 20.0, 900.0, 37.0, 28.0, 6.0, -90.0
 
 
 def grid(shape: tuple[int, int, int], spacing: tuple[float, float, float]) -> tuple[np.ndarray, np.ndarray]:
@@ -31,7 +31,8 @@ def head_values(world: np.ndarray, noise: float = 4.0, seed: int = 0) -> np.ndar
     for radii, level in (
         ((83, 103, 93), SCALP),
         ((77, 97, 87), BONE),
-        ((70, 90, 80), BRAIN),
+        ((70, 90, 80), GREY),
+        ((56, 74, 64), WHITE),
         ((12, 30, 15), CSF),
     ):
         values[inside(world, radii)] = level

@@ -9,7 +9,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 from dicom_writer import write_series
-from imaging_phantoms import ball_values, grid, head, knee, mri, stripped_head, trunk
+from imaging_phantoms import ball_values, grid, head, inside, knee, mri, stripped_head, trunk
 from scipy.spatial.transform import Rotation
 
 from la_outcomes.cli.main import run
@@ -108,6 +108,16 @@ def test_a_ball_of_water_a_solid_head_and_an_empty_skull_are_no_head() -> None:
     assert "no bone encloses" in str(check_head_ct(Image(plastic, affine)))
     hollow = np.where((head().data > -30) & (head().data < 60), -1000 + noise, head().data)
     assert check_head_ct(Image(hollow, affine)) is not None
+
+
+def test_an_anthropomorphic_phantom_of_plastic_is_no_brain() -> None:
+    """Bone around the right volume of the right HU, but nothing inside differs from anything else."""
+    image, (world, _) = head(), grid((72, 84, 40), (2.5, 2.6, 5.0))
+    noise = np.random.default_rng(4).normal(0, 4, image.shape)
+    uniform = np.where(inside(world, (70, 90, 80)), 32 + noise, image.data)
+    assert "plastic phantom" in str(check_head_ct(Image(uniform, image.affine)))
+    stripped = np.where(inside(world, (70, 90, 80)), 32 + noise, 0)
+    assert "plastic phantom" in str(check_head_ct(Image(stripped, image.affine)))
 
 
 def test_a_tilted_file_is_described_and_used(tmp_path: Path) -> None:

@@ -87,18 +87,17 @@ def test_a_scan_unlike_the_known_heads_is_warned_of_then_refused(bundle: Bundle)
     spread = np.random.default_rng(0)
     many = [{k: v * (1 + 0.01 * spread.normal()) for k, v in row.items()} for row in figures * 5]
     domain = asdict(fit_domain(many))
-    plastic = Image(np.where(readings[0][1], 33.0, known[0].data).astype(np.float32), known[0].affine)
+    dense = np.where(readings[0][1], known[0].data + 15, known[0].data)  # a phantom of the wrong plastic
+    odd = Image(dense.astype(np.float32), known[0].affine)
     head = segment_scan(known[0], with_card(bundle, domain=domain))
     assert head.unlikeness is not None
     assert head.unlikeness < 1
     assert "unlike" not in str(head.input_warning)
     strict = {**domain, "warn_above": 1.0, "refuse_above": 1.1}
     with pytest.raises(InputError, match=r"unlike the head CTs .* in the heads the model knows"):
-        segment_scan(plastic, with_card(bundle, domain=strict))
+        segment_scan(odd, with_card(bundle, domain=strict))
     lenient = {**domain, "refuse_above": 1e6}
-    assert "unlike the head CTs" in str(
-        segment_scan(plastic, with_card(bundle, domain=lenient)).input_warning
-    )
+    assert "unlike the head CTs" in str(segment_scan(odd, with_card(bundle, domain=lenient)).input_warning)
 
 
 def test_the_interval_of_the_card_stands_in_the_row(bundle: Bundle) -> None:
