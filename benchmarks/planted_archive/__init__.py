@@ -1,0 +1,1 @@
+"""A simulated hospital archive in which it is known what each series is."""
