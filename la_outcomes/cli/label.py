@@ -15,6 +15,7 @@ from la_outcomes.cli.engine_options import (
     dry_run,
     where_to_run,
 )
+from la_outcomes.cli.run_report import ReportOption, run_report
 
 
 def command(
@@ -44,6 +45,7 @@ def command(
     cluster: ClusterOption = None,
     dry: DryRunOption = False,
     registry: RecordsOption = None,
+    report: ReportOption = None,
 ) -> None:
     """Make pseudo-labels on CT: WMH on FLAIR, coregistration, carried mask without the infarct.
 
@@ -56,9 +58,11 @@ def command(
     from la_outcomes.segmentation.packaged import bundle_path
 
     source = configure(wmh, wmh_tool, None if wmh_model is None else bundle_path(wmh_model))
-    with dry_run(dry, jobs, out, table="pseudo_labels", registry=registry):
-        place = where_to_run(jobs, cluster)
-        outcomes = label_pairs(pairs, out, source=source, infarcts=infarct, jobs=place)
-    print("; ".join(f"{count} {status}" for status, count in sorted(count_statuses(outcomes).items())))
-    print(f"look at {out / 'index.html'}; next: la-outcomes train {out} --out MODEL")
-    raise_if_any_failed(outcomes, what="pairs")
+    with run_report(None if dry else report, "label") as told:
+        with dry_run(dry, jobs, out, table="pseudo_labels", registry=registry):
+            place = where_to_run(jobs, cluster)
+            outcomes = label_pairs(pairs, out, source=source, infarcts=infarct, jobs=place)
+        told.add(outcomes)
+        print("; ".join(f"{count} {status}" for status, count in sorted(count_statuses(outcomes).items())))
+        print(f"look at {out / 'index.html'}; next: la-outcomes train {out} --out MODEL")
+        raise_if_any_failed(outcomes, what="pairs")

@@ -15,7 +15,7 @@ VERBS = {
     "demo": "Simulate, label, train, segment, analyse and report on this machine.",
     "simulate": "Simulate patients with known truth, with or without images.",
     "check": "Say in plain words what a file is and whether it can be used.",
-    "convert": "DICOM folders to NIfTI scans with checked geometry.",
+    "convert": "DICOM archives or BIDS to NIfTI scans with checked geometry.",
     "label": "Pseudo-labels on CT from CT-FLAIR pairs.",
     "apply-transform": "Carry an image or mask through a coregistration, either way.",
     "train": "Train a 2D nnU-Net on CT and pseudo-labels and export a bundle.",
@@ -34,6 +34,8 @@ VERBS = {
     "report": "Run all analyses and gather them in one HTML page.",
     "freeze": "Fix a cohort for a publication, and show later that nothing changed.",
     "erase": "Take a patient who withdrew out of everything.",
+    "fetch": "Studies from a PACS by a list of their ids.",
+    "send": "DICOM segmentations and reports to a PACS.",
     "backup": "Copy a registry to a file.",
     "restore": "Bring a registry back from a backup.",
 }

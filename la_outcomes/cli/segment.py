@@ -15,6 +15,7 @@ from la_outcomes.cli.engine_options import (
     dry_run,
     where_to_run,
 )
+from la_outcomes.cli.run_report import ReportOption, run_report
 
 
 def command(
@@ -29,6 +30,7 @@ def command(
     engine: Annotated[
         str, typer.Option(help="onnxruntime, or one that model verify has proven for this bundle")
     ] = "onnxruntime",
+    report: ReportOption = None,
 ) -> None:
     """Segment LA on CT with a bundle and measure its volume.
 
@@ -40,11 +42,13 @@ def command(
     from la_outcomes.segmentation.packaged import bundle_path
 
     folder = bundle_path(model)
-    with dry_run(dry, jobs, out, table="la_measurements", registry=registry):
-        place = where_to_run(jobs, cluster)
-        outcomes = segment_scans(scans, folder, out, jobs=place, device=device, engine=engine)
-    print("; ".join(f"{count} {status}" for status, count in sorted(count_statuses(outcomes).items())))
-    for outcome in outcomes:
-        if outcome.status == "not_measured":
-            print(f"  {outcome.case_id}: not measured: {outcome.reason}")
-    raise_if_any_failed(outcomes, what="scans")
+    with run_report(None if dry else report, "segment") as told:
+        with dry_run(dry, jobs, out, table="la_measurements", registry=registry):
+            place = where_to_run(jobs, cluster)
+            outcomes = segment_scans(scans, folder, out, jobs=place, device=device, engine=engine)
+        told.add(outcomes)
+        print("; ".join(f"{count} {status}" for status, count in sorted(count_statuses(outcomes).items())))
+        for outcome in outcomes:
+            if outcome.status == "not_measured":
+                print(f"  {outcome.case_id}: not measured: {outcome.reason}")
+        raise_if_any_failed(outcomes, what="scans")

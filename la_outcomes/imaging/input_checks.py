@@ -75,7 +75,7 @@ def _describe_image(path: Path, image: Image, expected: Expected) -> Description
     findings = examine_head(image)
     lines = tuple(_geometry_lines(image))
     if expected == "FLAIR":
-        wrong = "this is a CT" if findings.modality != "not CT" else _mri_reason(image)
+        wrong = "this is a CT" if findings.modality != "not CT" else mri_reason(image)
         reasons = () if wrong is None else (wrong,)
         modality = "MRI" if wrong is None else findings.modality
         notes: tuple[str, ...] = ()
@@ -85,7 +85,7 @@ def _describe_image(path: Path, image: Image, expected: Expected) -> Description
     return Description(path, (*lines, *(f"note: {n}" for n in notes)), modality, not reasons, reasons)
 
 
-def _mri_reason(image: Image) -> str | None:
+def mri_reason(image: Image) -> str | None:
     """Little can be told of an MRI from its values: only what is plainly no image is refused."""
     low, high = float(image.data.min()), float(image.data.max())
     if low == high:

@@ -27,6 +27,11 @@ BYTES_AT_REST, BYTES_A_VOXEL = 250_000_000, 50
 GRID_TOLERANCE_MM = 0.01
 _VOLUME_TOLERANCE = 0.01
 _GZIP_LEVEL = 4
+_LEAN_TOLERANCE_DEG = 1.0
+_TILT_HINT = (
+    "convert the scan again from DICOM with la-outcomes convert: converters that do not correct a tilt leave "
+    "it half said; a tilted scan keeps its shear in the sform alone"
+)
 
 
 def read_image(path: str | Path) -> Image:
@@ -231,5 +236,22 @@ def _check_agreement(sform: Affine, qform: Affine, path: Path) -> None:
         raise InputError(
             f"sform and qform contradict each other: a voxel has {first:.4g} or {second:.4g} mm3",
             where=path,
-            hint="convert the scan again from DICOM; a tilted scan keeps its shear in the sform alone",
+            hint=_TILT_HINT,
         )
+    lean = _lean_deg(sform)
+    if lean > _LEAN_TOLERANCE_DEG:
+        raise InputError(
+            f"the sform leans by {lean:.1f} degrees (a tilted gantry), which the qform beside it cannot say",
+            where=path,
+            hint=_TILT_HINT,
+        )
+
+
+def _lean_deg(affine: Affine) -> float:
+    """How far the slice axis stands off the normal of the other two, degrees."""
+    columns = affine[:3, :3] / np.linalg.norm(affine[:3, :3], axis=0)
+    axis = slice_axis(affine)
+    first, second = (columns[:, other] for other in range(3) if other != axis)
+    normal = np.cross(first, second)
+    cosine = abs(columns[:, axis] @ normal) / np.linalg.norm(normal)
+    return float(np.degrees(np.arccos(min(float(cosine), 1.0))))

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from la_outcomes.errors import InputError
+from la_outcomes.registry.study_files import StudyFiles
 from la_outcomes.review.catalogue import Catalogue, Row
 from la_outcomes.review.figures import FIGURES
 from la_outcomes.review.images import (
@@ -22,7 +23,6 @@ from la_outcomes.review.images import (
     show_flair,
     show_masks,
 )
-from la_outcomes.review.study_files import StudyFiles
 
 _MASK_OF = {"la_measurement": "prediction", "pseudo_label": "label"}
 

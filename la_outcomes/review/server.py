@@ -67,11 +67,11 @@ def serve(asked: Serving, *, opens_browser: bool = False) -> None:
 
 def make_site(asked: Serving, port: int) -> Site:
     """Everything behind the addresses, with the registry read."""
+    from la_outcomes.registry.study_files import StudyFiles
     from la_outcomes.review.app import Site
     from la_outcomes.review.case import Study
     from la_outcomes.review.catalogue import Catalogue
     from la_outcomes.review.records import Recorder
-    from la_outcomes.review.study_files import StudyFiles
 
     folders = [*asked.folders] or [asked.registry.resolve().parent]
     study = Study(Catalogue(asked.registry), StudyFiles(folders), _references(asked.reference))

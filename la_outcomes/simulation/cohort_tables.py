@@ -9,8 +9,9 @@ from typing import Any
 
 import pandas as pd
 
+from la_outcomes.imaging.bids_names import bids_label
 from la_outcomes.shards import Rows, atomic_path, write_text_atomic
-from la_outcomes.simulation.outputs import Outputs, bids_label
+from la_outcomes.simulation.outputs import Outputs
 from la_outcomes.simulation.parameters import simulator_version
 
 _SCAN_COLUMNS = (

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
+
+from la_outcomes.imaging.bids_names import bids_label
 
 Layout = Literal["plain", "bids"]
 
@@ -50,8 +51,3 @@ class Outputs:
     def dicom_folder(self, patient_id: str, name: str) -> Path:
         """Place of a scan's DICOM series, relative to the output folder."""
         return Path("dicom") / patient_id / name
-
-
-def bids_label(patient_id: str) -> str:
-    """The pseudonym as a BIDS label: letters and digits alone."""
-    return re.sub(r"[^A-Za-z0-9]", "", patient_id)

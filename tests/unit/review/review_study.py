@@ -13,11 +13,11 @@ from la_outcomes.imaging.geometry import Image
 from la_outcomes.imaging.nifti import write_image
 from la_outcomes.provenance import Run
 from la_outcomes.registry.ingest import ingest
+from la_outcomes.registry.study_files import StudyFiles
 from la_outcomes.review.case import Study
 from la_outcomes.review.catalogue import Catalogue
 from la_outcomes.review.desk import Desk
 from la_outcomes.review.records import Reader, Recorder
-from la_outcomes.review.study_files import StudyFiles
 from la_outcomes.shards import Rows, sha256_file, sha256_json, write_shard
 
 MODEL = "a" * 64

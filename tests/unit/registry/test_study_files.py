@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from la_outcomes.errors import InputError
-from la_outcomes.review.study_files import StudyFiles
+from la_outcomes.registry.study_files import StudyFiles
 from la_outcomes.shards import sha256_file
 
 

@@ -1,0 +1,1 @@
+"""Results as hospitals and other studies read them: DICOM SEG and SR, PACS, BIDS."""
