@@ -1,4 +1,4 @@
-"""Lays the planted studies out as an archive does: nameless files in folders by date of storage, some zipped."""
+"""Lays the planted studies out as an archive does: nameless files in numbered folders, some zipped."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from itertools import cycle
 from pathlib import Path
 
 import numpy as np
-from planted_archive.plants import Plant, StudyPlan, plans
-from planted_archive.writer import Look, N_COLUMNS, packed, save, slices_of
 from pydicom.dataset import Dataset
 from pydicom.uid import generate_uid
+
+from planted_archive.plants import Plant, StudyPlan, plans
+from planted_archive.writer import N_COLUMNS, Look, packed, save, slices_of
 
 N_HEADS = 2
 FILES_A_FOLDER = 400
@@ -22,9 +23,10 @@ STUDIES_ZIPPED = 5
 
 @dataclass(frozen=True)
 class Planted:
-    """A series as it was written: what it is, in which study, from which head."""
+    """A series as it was written: what it is, in which study (number and name), from which head."""
 
     series_uid: str
+    number: int
     study: str
     plant: Plant
     head: int
@@ -48,7 +50,9 @@ class Archive:
         for index, plant in enumerate(plan.plants):
             uids = {**identity, "SeriesInstanceUID": self._uid("series", number, index)}
             self._add_series(plant, uids, number % N_HEADS, 1000 * number + index)
-            self.planted.append(Planted(uids["SeriesInstanceUID"], plan.name, plant, number % N_HEADS))
+            self.planted.append(
+                Planted(uids["SeriesInstanceUID"], number, plan.name, plant, number % N_HEADS)
+            )
 
     def _uid(self, *parts: object) -> str:
         return str(generate_uid(entropy_srcs=["planted archive", str(self.seed), *map(str, parts)]))
@@ -57,7 +61,9 @@ class Archive:
         look, source = plant.look, plant.source(head)
         slices = slices_of(source, look, uids, seed)
         if plant.after == "stray":
-            scout = Look(along_mm=(0.0,), coronal=True, fields={"ImageType": ["ORIGINAL", "PRIMARY", "LOCALIZER"]})
+            scout = Look(
+                along_mm=(0.0,), coronal=True, fields={"ImageType": ["ORIGINAL", "PRIMARY", "LOCALIZER"]}
+            )
             slices.insert(0, slices_of(source, scout, uids, seed)[0])
         if plant.after == "size":
             _crop(slices[7])

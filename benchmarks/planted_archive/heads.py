@@ -1,4 +1,4 @@
-"""Simulated heads and other things that get scanned, as volumes in world space that any slice can be cut from."""
+"""Simulated heads and other things that get scanned, as volumes that any slice can be cut from."""
 
 from __future__ import annotations
 

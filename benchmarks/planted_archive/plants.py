@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
+
 from planted_archive.heads import Source, body, flair, head, plastic_head
 from planted_archive.writer import FULL, Look, without
 
@@ -81,17 +82,24 @@ def plans() -> Iterator[StudyPlan]:
     """One round of studies; together about 100 series."""
     yield StudyPlan("routine", (PLAIN, SCOUT, BONE, AGENT, THIN, CORONAL))
     tilted = _ct("tilted, unsigned", tilt_deg=16.0)
-    yield StudyPlan("tilted", (tilted, SCOUT, BONE_GE, replace(WORDS, look=replace(WORDS.look, tilt_deg=16.0))))
-    yield StudyPlan("signed", (_ct("tilted, signed", tilt_deg=-11.0, signed=True, intercept=0), LUNG, CAPTURE))
+    yield StudyPlan(
+        "tilted", (tilted, SCOUT, BONE_GE, replace(WORDS, look=replace(WORDS.look, tilt_deg=16.0)))
+    )
+    yield StudyPlan(
+        "signed", (_ct("tilted, signed", tilt_deg=-11.0, signed=True, intercept=0), LUNG, CAPTURE)
+    )
     for how in ("RLE", "JPEG lossless", "JPEG 2000", "JPEG-LS", "deflated"):
         yield StudyPlan(how, (_ct(how, packing=how, tilt_deg=9.0), replace(SCOUT, name="localiser")))
-    signed = {"signed": True, "intercept": 0}
-    yield StudyPlan("packed, signed", (_ct("JPEG lossless, signed", packing="JPEG lossless", **signed), BONE))
+    yield StudyPlan(
+        "packed, signed",
+        (_ct("JPEG lossless, signed", packing="JPEG lossless", signed=True, intercept=0), BONE),
+    )
     soft = _ct("enhanced multi-frame", packing="enhanced", tilt_deg=14.0)
     bone = _ct("enhanced, bone", "kernel", packing="enhanced", fields={"ConvolutionKernel": "Hr64h"})
     yield StudyPlan("enhanced", (soft, bone, SCOUT))
     yield StudyPlan("uneven", (
-        _ct("two stacks that overlap", along_mm=TWO_STACKS, thickness_mm=TWO_THICKNESSES, tilt_deg=18.0), SCOUT,
+        _ct("two stacks that overlap", along_mm=TWO_STACKS, thickness_mm=TWO_THICKNESSES, tilt_deg=18.0),
+        SCOUT,
     ))  # fmt: skip
     dense = tuple(np.arange(72) * 2.5 - 95)
     yield StudyPlan("overlapping slices", (_ct("5 mm slices every 2.5 mm", along_mm=dense), BONE))
@@ -133,7 +141,9 @@ def _faulty_headers() -> Iterator[StudyPlan]:
         _ct("thick slices", "thickness", along_mm=tuple(np.arange(15) * 12.0 - 95), thickness_mm=12.0),
     ))  # fmt: skip
     yield StudyPlan("time", (TIME_SERIES, PLAIN))
-    yield StudyPlan("mixed sizes", (_ct("two sizes in one series", "conversion", "size", after="size"), SCOUT))
+    yield StudyPlan(
+        "mixed sizes", (_ct("two sizes in one series", "conversion", "size", after="size"), SCOUT)
+    )
     for born in ("19400101", "19550505"):
         identity = {"PatientID": "SHARED", "PatientBirthDate": born}
         yield StudyPlan("shared number", (_ct("one number, two persons", "identity"),), identity)
@@ -143,17 +153,22 @@ def _other_things() -> Iterator[StudyPlan]:
     yield StudyPlan("chest", (_other("chest", "chest", "no head"), SCOUT))
     yield StudyPlan("knee", (_other("knee", "knee", "no head"), _other("water ball", "ball", "no head")))
     plastic = Plant("plastic head", lambda _: plastic_head(), Look(), "conversion", "plastic phantom")
-    named = replace(plastic, rule="phantom", reason="phantom", look=Look(fields={"StudyDescription": "HEAD QA"}))
+    named = replace(
+        plastic, rule="phantom", reason="phantom", look=Look(fields={"StudyDescription": "HEAD QA"})
+    )
     yield StudyPlan("phantoms", (plastic, replace(named, name="phantom by name")))
     yield StudyPlan("other modalities", (
-        _ct("PET", "modality", fields={"Modality": "PT"}), _ct("ultrasound", "modality", fields={"Modality": "US"}),
+        _ct("PET", "modality", fields={"Modality": "PT"}),
+        _ct("ultrasound", "modality", fields={"Modality": "US"}),
     ))  # fmt: skip
 
 
 def _mri() -> Iterator[StudyPlan]:
     t2 = _mr("t2_tse_tra", "sequence")
     t1 = _mr("t1 se", "sequence", EchoTime=12)
-    yield StudyPlan("MRI", (_mr("t2_tirm_tra_dark-fluid", InversionTime=2500), t2, t1, _mr("DWI b1000", "sequence")))
+    yield StudyPlan(
+        "MRI", (_mr("t2_tirm_tra_dark-fluid", InversionTime=2500), t2, t1, _mr("DWI b1000", "sequence"))
+    )
     by_timing = _mr("ax t2", InversionTime=2400)
     yield StudyPlan("MRI by timing", (by_timing, t1))
     yield StudyPlan("MRI, enhanced", (_mr("FLAIR 3D", packing="enhanced", InversionTime=2500), t2))

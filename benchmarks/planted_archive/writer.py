@@ -8,12 +8,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from planted_archive.heads import Source
 from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, ImplicitVRLittleEndian, MRImageStorage, generate_uid
+from pydicom.uid import (
+    CTImageStorage,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+    MRImageStorage,
+    generate_uid,
+)
 
 from la_outcomes.imaging.geometry import Array
 from la_outcomes.simulation.dicom_variants import Compression, compressed, enhanced
+from planted_archive.heads import Source
 
 N_ROWS, N_COLUMNS = 92, 80
 PIXEL_MM = (2.4, 2.4)

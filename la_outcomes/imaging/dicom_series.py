@@ -80,6 +80,8 @@ class _Gathered:
     def add(self, path: Path, header: Dataset) -> None:
         """Take one file in; of two with one identifier the larger stays, which is whole if one is."""
         self.n_files += 1
+        if _is_localiser(self.header) and not _is_localiser(header):
+            self.header = header
         self.largest_side = max(
             self.largest_side, whole_number(header, "Rows"), whole_number(header, "Columns")
         )

@@ -14,6 +14,7 @@ from pydicom.uid import ExplicitVRLittleEndian, MediaStorageDirectoryStorage
 from la_outcomes.cli.main import run
 from la_outcomes.errors import InputError
 from la_outcomes.imaging import dicom_files
+from la_outcomes.imaging.dicom_choice import judge
 from la_outcomes.imaging.dicom_files import open_archive
 from la_outcomes.imaging.dicom_series import find_series
 
@@ -115,3 +116,12 @@ def test_what_is_no_archive_is_said(tmp_path: Path) -> None:
         pass
     with pytest.raises(InputError, match="no such"), open_archive(tmp_path / "b"):
         pass
+
+
+def test_a_localiser_within_a_series_is_left_out_whatever_comes_first(tmp_path: Path) -> None:
+    write_series(tmp_path / "b", EVEN, fields={"SeriesInstanceUID": "1.2.9"})
+    scout = {"SeriesInstanceUID": "1.2.9", "ImageType": ["ORIGINAL", "PRIMARY", "LOCALIZER"]}
+    write_series(tmp_path / "a", EVEN[:1], fields=scout)
+    (series,) = find_series(tmp_path).series
+    assert (series.n_localisers, len(series.slices)) == (1, 36)
+    assert judge(series).reason is None
