@@ -104,7 +104,7 @@ def report(
         "",
         "Difference: median over the head's voxels of |written value - the simulated head's value at that "
         "place|, in units of the noise that was added (pure noise: 0.67); where slices overlap or are "
-        "uneven, neighbouring slices are mixed and the figure is larger. The greatest of a kind is shown.", "",
+        "uneven, neighbouring slices are mixed and the figure is larger. The greatest is shown.", "",
         "| planted | n | must be | wrong | difference |", "|---|---|---|---|---|",
     ]  # fmt: skip
     for name, rule, n, n_wrong, off in table:

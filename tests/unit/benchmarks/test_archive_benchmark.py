@@ -24,6 +24,7 @@ def archive() -> ModuleType:
     return module
 
 
+@pytest.mark.slow
 def test_a_few_studies_are_chosen_as_planted_and_a_wrong_choice_is_noticed(
     archive: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
