@@ -1,0 +1,243 @@
+"""How good the two default models are on simulated heads they never saw; one row a volume, resumable.
+
+python benchmarks/models_bed.py --bed BED --anatomies DIR --infarcts DIR --part test --heads 200
+python benchmarks/models.py --bed BED --part test --ct BUNDLE --flair BUNDLE --out ROWS
+
+Each head of the bed goes through the package's own inference. Rows: ``ROWS/ct.csv`` and ``ROWS/flair.csv``;
+the tables printed are of these. Reference mask: as many voxels as the soft truth sums to, its largest first.
+Ceiling (CT): a reader who is told where all white-matter lesions lie and how much of them shows, and picks
+the darkest voxels of the noisy scan there, smoothed as suits it best.
+"""
+
+# ruff: noqa: E402 - this folder is taken off the path before anything is imported.
+from __future__ import annotations
+
+import os
+import sys
+
+sys.path = [
+    place for place in sys.path if os.path.realpath(place) != os.path.dirname(os.path.realpath(__file__))
+]
+
+import argparse
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from scipy import ndimage
+
+from la_outcomes.analysis.agreement import lins_ccc
+from la_outcomes.imaging.geometry import Image, volume_ml
+from la_outcomes.imaging.nifti import read_image, read_mask
+from la_outcomes.pretraining.ct_takes import HELD_OUT
+from la_outcomes.segmentation.brain import flair_brain
+from la_outcomes.segmentation.bundle import Bundle, load_bundle
+from la_outcomes.segmentation.labels.wmh_model import flair_by_model
+from la_outcomes.segmentation.measurement import segment_scan
+from la_outcomes.segmentation.preprocessing import keep_volume
+from la_outcomes.segmentation.volumetry import dice
+
+BINS = (0.0, 1e-6, 2.0, 5.0, 15.0, 60.0, 1000.0)
+BIN_NAMES = ("none", "< 2 mL", "2-5 mL", "5-15 mL", "15-60 mL", "> 60 mL")
+SMOOTHINGS_MM = (0.0, 1.0, 2.0, 3.0)
+
+Mask = npt.NDArray[np.bool_]
+
+
+def facts(folder: Path, modality: str) -> dict[str, Any]:
+    """What is known of a head, flat."""
+    row = json.loads((folder / "row.json").read_text(encoding="utf-8"))
+    scan = row[modality]
+    names = ("head", "anatomy", "hours_from_onset", "tissue_volume_ml", "visible_la_volume_ml", "acute_ml",
+             "old_ml", "icv_ml", "brain_volume_ml")  # fmt: skip
+    taken = {"thickness_mm": scan["slice_thickness_mm"], "pixel_mm": scan["pixel_spacing_mm"]}
+    if modality == "ct":
+        taken |= {"vendor": scan["manufacturer"], "kernel": scan["kernel"], "kvp": scan["kvp"]}
+        taken |= {"vendor_seen": scan["manufacturer"] != HELD_OUT, "tilt_deg": scan["gantry_tilt_deg"]}
+    else:
+        taken |= {"has_skull": scan["has_skull"]}
+    return {name: row[name] for name in names} | taken
+
+
+def score(mask: Mask, truth: Image, folder: Path, modality: str) -> dict[str, Any]:
+    """Volumes, Dice and what was labelled of infarcts."""
+    reference = keep_volume(truth.data)
+    row = {
+        "truth_ml": volume_ml(truth.data, truth.affine),
+        "predicted_ml": volume_ml(mask, truth.affine),
+        "dice": dice(mask, reference) if reference.any() else None,
+    }
+    for name in ("acute", "old"):
+        lost = read_mask(folder / f"{name}_{modality}.nii.gz", None).data
+        total = float(lost.sum())
+        row[f"{name}_labelled"] = float(lost[mask].sum()) / total if total > 0 else None
+    return row
+
+
+def ct_row(folder: Path, bundle: Bundle) -> dict[str, Any]:
+    """One CT through the package's inference."""
+    image, truth = read_image(folder / "ct.nii.gz"), read_mask(folder / "visible_ct.nii.gz", None)
+    started = time.process_time()
+    found = segment_scan(image, bundle)
+    seconds = time.process_time() - started
+    row = facts(folder, "ct") | score(found.mask, truth, folder, "ct")
+    row |= {"icv_found_ml": found.icv_ml, "brain_found_ml": found.brain_volume_ml}
+    row |= {"infarct_found_ml": found.infarct_found_ml, "cpu_seconds": round(seconds, 2)}
+    return row | {"ceiling_dice": ceiling(image, truth, read_mask(folder / "tissue_ct.nii.gz", None))}
+
+
+def flair_row(folder: Path, bundle: Bundle) -> dict[str, Any]:
+    """One FLAIR through the package's own steps."""
+    image, truth = read_image(folder / "flair.nii.gz"), read_mask(folder / "wmh_flair.nii.gz", None)
+    started = time.process_time()
+    soft = flair_by_model(image, flair_brain(image).intracranial, bundle).wmh.soft
+    seconds = time.process_time() - started
+    row = facts(folder, "flair") | score(soft.data > 0.5, truth, folder, "flair")
+    return row | {"soft_ml": volume_ml(soft.data, soft.affine), "cpu_seconds": round(seconds, 2)}
+
+
+def ceiling(image: Image, truth: Image, tissue: Image) -> float | None:
+    """Dice of the reader who knows where lesions lie and how much shows, and sees the noisy scan alone."""
+    reference = keep_volume(truth.data)
+    where = tissue.data > 0.1
+    count = int(reference.sum())
+    if count == 0 or not where.any():
+        return None
+    best = 0.0
+    for width in SMOOTHINGS_MM:
+        sigma = [width / image.spacing_mm[0], width / image.spacing_mm[1], 0]
+        values = ndimage.gaussian_filter(image.data.astype(np.float32), sigma)[where]
+        picked = np.zeros(reference.shape, dtype=bool)
+        chosen = np.zeros(values.size, dtype=bool)
+        chosen[np.argsort(values)[:count]] = True
+        picked[where] = chosen
+        best = max(best, dice(picked, reference) or 0.0)
+    return best
+
+
+def rows_of(bed: Path, part: str, bundle: Bundle, modality: str, out: Path) -> pd.DataFrame:
+    """Rows of every head of the bed that is there; those in the table already are not made again."""
+    file = out / f"{modality}.csv"
+    known = pd.read_csv(file) if file.exists() else pd.DataFrame()
+    if len(known) and set(known["model_sha256"]) != {bundle.model_sha256}:
+        raise SystemExit(f"{file} holds rows of another model")
+    done = set(known["head"]) if len(known) else set()
+    make = ct_row if modality == "ct" else flair_row
+    for folder in sorted(path.parent for path in (bed / part).glob("*/row.json")):
+        if f"{part}{folder.name}" in done:
+            continue
+        row = make(folder, bundle) | {"model_sha256": bundle.model_sha256}
+        out.mkdir(parents=True, exist_ok=True)
+        pd.DataFrame([row]).to_csv(file, mode="a", header=not file.exists(), index=False)
+    return pd.read_csv(file)
+
+
+def agreement(rows: pd.DataFrame) -> str:
+    """CCC, r, slope and mean error of volumes."""
+    truth, found = rows["truth_ml"].to_numpy(), rows["predicted_ml"].to_numpy()
+    if len(rows) < 3:
+        return "too few"
+    slope = float(np.polyfit(truth, found, 1)[0])
+    r = np.corrcoef(truth, found)[0, 1]
+    return (
+        f"CCC {lins_ccc(truth, found).estimate:.3f}, r {r:.3f}, slope {slope:.2f}, "
+        f"mean error {np.mean(found - truth):+.2f} mL"
+    )
+
+
+def quartiles(values: pd.Series[float]) -> str:
+    """Median and quartiles."""
+    kept = values.dropna()
+    return "-" if kept.empty else "{:.2f} ({:.2f}-{:.2f})".format(*kept.quantile([0.5, 0.25, 0.75]))
+
+
+def load_table(rows: pd.DataFrame) -> str:
+    """By load: Dice, volume error, median (quartiles)."""
+    rows = rows.assign(
+        bin=np.digitize(rows["truth_ml"], BINS[1:-1]), error=rows["predicted_ml"] - rows["truth_ml"]
+    )
+    lines = [
+        "| load | n | DSC | mean DSC | predicted - true, mL | predicted, mL |",
+        "|---|---|---|---|---|---|",
+    ]
+    for number, name in enumerate(BIN_NAMES):
+        part = rows[rows["bin"] == number]
+        if len(part):
+            mean = "-" if part["dice"].isna().all() else f"{part['dice'].mean():.2f}"
+            cells = [name, len(part), quartiles(part["dice"]), mean]
+            cells += [quartiles(part["error"]), quartiles(part["predicted_ml"])]
+            lines.append("| " + " | ".join(map(str, cells)) + " |")
+    return "\n".join(lines)
+
+
+def group_table(rows: pd.DataFrame, column: str) -> str:
+    """By a column: n, mean Dice above 2, 5 and 15 mL, agreement, false volume."""
+    lines = [
+        f"| {column} | n | mean DSC > 2 / > 5 / > 15 mL | agreement | false mL on lesion-free heads (n) |",
+        "|---|---|---|---|---|",
+    ]
+    for name, part in [*rows.groupby(column), ("all", rows)]:
+        above = " / ".join(f"{part.loc[part['truth_ml'] > least, 'dice'].mean():.2f}" for least in (2, 5, 15))
+        free = part.loc[part["truth_ml"] == 0, "predicted_ml"]
+        told = f"{free.mean():.2f} ({len(free)})" if len(free) else "-"
+        lines.append(f"| {name} | {len(part)} | {above} | {agreement(part)} | {told} |")
+    return "\n".join(lines)
+
+
+def infarct_lines(rows: pd.DataFrame) -> str:
+    """Share of infarcts labelled as lesion, of those above 1 mL."""
+    lines = []
+    for name in ("acute", "old"):
+        part = rows[rows[f"{name}_ml"] > 1]
+        share = part[f"{name}_labelled"]
+        pooled = float((share * part[f"{name}_ml"]).sum() / max(part[f"{name}_ml"].sum(), 1e-9))
+        lines.append(
+            f"- {name} infarcts (n {len(part)}): mean share labelled {100 * share.mean():.1f} %, "
+            f"median {100 * share.median():.1f} %, of all their volume {100 * pooled:.1f} %"
+        )
+    return "\n".join(lines)
+
+
+def ceiling_line(rows: pd.DataFrame, least_ml: float) -> str:
+    """The model's mean Dice beside the ceiling's, above a volume."""
+    part = rows[(rows["truth_ml"] > least_ml) & rows["ceiling_dice"].notna()]
+    ceiling_mean, own = part["ceiling_dice"].mean(), part["dice"].mean()
+    return f"Ceiling above {least_ml:g} mL: mean DSC {ceiling_mean:.2f}, the model {own:.2f} (n {len(part)})."
+
+
+def report(rows: pd.DataFrame, name: str) -> str:
+    """The tables of one model."""
+    parts = [f"### {name}: {len(rows)} volumes, model {rows['model_sha256'].iloc[0][:12]}"]
+    parts += [load_table(rows), group_table(rows, "anatomy")]
+    for column in ("vendor_seen", "vendor", "has_skull", "thickness_mm"):
+        if column in rows:
+            parts.append(group_table(rows, column))
+    parts.append(infarct_lines(rows))
+    if "ceiling_dice" in rows:
+        parts += [ceiling_line(rows, least) for least in (2, 15)]
+    return "\n\n".join(parts)
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Run the command."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--bed", type=Path, required=True)
+    parser.add_argument("--part", choices=["validation", "test"], default="test")
+    parser.add_argument("--ct", type=Path, help="bundle of the CT model")
+    parser.add_argument("--flair", type=Path, help="bundle of the FLAIR model")
+    parser.add_argument("--out", type=Path, required=True)
+    asked = parser.parse_args(argv)
+    for modality, path in (("ct", asked.ct), ("flair", asked.flair)):
+        if path is not None:
+            bundle = load_bundle(path, modality=modality.upper())
+            print(
+                report(rows_of(asked.bed, asked.part, bundle, modality, asked.out), bundle.name), end="\n\n"
+            )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Networks that learn from simulated acquisitions alone, drawn while they train."""

@@ -1,0 +1,96 @@
+"""FLAIRs of a drawn head as many scanners would take them."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from scipy import ndimage
+
+from la_outcomes.imaging.geometry import Image
+from la_outcomes.pretraining.takes import Take, cut_block, take_on_grid, tissue_on
+from la_outcomes.segmentation.labels.wmh_model import flair_for_network
+from la_outcomes.segmentation.preprocessing import InputSpec
+from la_outcomes.simulation.anatomy import Tissue, is_tissue
+from la_outcomes.simulation.fields import FloatArray, smooth_field
+from la_outcomes.simulation.flair import flair_grid, head_signal, scan_flair
+from la_outcomes.simulation.head import Head
+from la_outcomes.simulation.pair import DrawnPatient
+from la_outcomes.simulation.patient import FlairSettings
+
+SPEC = InputSpec(224, 0.9, hu_low=0.0, hu_high=250.0, hu_centre=100.0, hu_scale=40.0, slices=3)
+THICKNESS_MM = {1.0: 0.20, 2.0: 0.05, 3.0: 0.18, 4.0: 0.12, 5.0: 0.30, 6.0: 0.10, 7.0: 0.05}
+MOST_SLICES = 40
+_AS_SIMULATED = 0.4
+_UNEVEN_PROBABILITY = 0.5
+
+
+def draw_settings(rng: np.random.Generator) -> FlairSettings:
+    """Slice, gap and pixel of a FLAIR; the skull stays (training takes it off itself, at times)."""
+    thickness = float(rng.choice(list(THICKNESS_MM), p=np.array(list(THICKNESS_MM.values()))))
+    if thickness <= 1.0:
+        thickness = float(rng.uniform(0.9, 1.2))
+        return FlairSettings(thickness, thickness, float(rng.uniform(0.9, 1.1)))
+    gap = float(rng.uniform(1.0, 1.3)) if rng.random() < 0.4 else 1.0
+    pixel = float(rng.uniform(0.55, 1.0)) if rng.random() < 0.4 else float(rng.uniform(0.75, 1.0))
+    return FlairSettings(thickness, thickness * gap, pixel)
+
+
+def flair_take(
+    drawn: DrawnPatient, settings: FlairSettings, rng: np.random.Generator, image: dict[str, Any]
+) -> Take:
+    """One FLAIR of the head on the network's grid, levelled as at inference; the lesion is all WMH.
+
+    The scanner's distortion is left out: it bends a head by less than the heads differ, and costs time.
+    """
+    lesions = drawn.seen(infarct=drawn.patient.infarct_on_flair)
+    whole = replace(flair_grid(drawn.head, settings, rng, image["flair"]), distortion=None)
+    grid = cut_block(whole, MOST_SLICES, rng)
+    signal = head_signal(drawn.head, lesions, drawn.patient, rng, image)
+    if rng.random() < _UNEVEN_PROBABILITY:
+        signal = uneven(signal, drawn.head, rng)
+    scan = scan_flair(signal, drawn.head, grid, rng, image["flair"])
+    levelled: Image = flair_for_network(scan, tissue_on(drawn.head, grid, levels=1) > 0)
+    maps = (lesions.wmh.tissue, lesions.any_infarct)
+    return take_on_grid(levelled, drawn.head, grid, maps, SPEC)
+
+
+def uneven(signal: FloatArray, head: Head, rng: np.random.Generator) -> FloatArray:
+    """Signal of healthy white matter that differs from place to place, alike on both sides.
+
+    On real FLAIR it is a little brighter around the ventricles and along some tracts, which is no lesion.
+    """
+    white = is_tissue(head.tissue, (Tissue.WHITE,))
+    ventricle = (head.tissue == Tissue.VENTRICLE).astype(np.float32)
+    near = np.clip(2.5 * ndimage.gaussian_filter(ventricle, float(rng.uniform(4, 8)), truncate=2), 0, 1)
+    field = smooth_field(signal.shape, float(rng.uniform(9, 18)), rng)
+    both = (field + field[::-1]) / np.float32(np.sqrt(2))
+    rise = near * np.float32(rng.uniform(0, 0.14)) + both * np.float32(rng.uniform(0.01, 0.06))
+    return np.asarray(signal * (1 + rise * white), dtype=np.float32)
+
+
+def varied(image: dict[str, Any], rng: np.random.Generator) -> dict[str, Any]:
+    """The simulator's parameters as they are (two of five), or with FLAIR's contrasts and faults wider."""
+    if rng.random() < _AS_SIMULATED:
+        return image
+    image = deepcopy(image)
+    model = image["flair"]
+    model["signal_sd"] = float(rng.uniform(0.02, 0.06))
+    model["grey_contrast"] = {"mean": float(rng.uniform(0.4, 1.9)), "sd": 0.1, "range": [0.2, 2.0]}
+    model["ependyma"] = float(rng.uniform(0.0, 0.4))
+    core = float(rng.uniform(1.35, 2.0))
+    model["wmh"]["core"] = {"mean": core, "sd": 0.1, "range": [1.3, 2.2]}
+    model["flow"]["probability"] = 0.5
+    model["noise"] = {"mean": float(rng.uniform(0.015, 0.09)), "sd": 0.005, "range": [0.01, 0.1]}
+    model["bias"]["sd"] = float(rng.uniform(0.04, 0.18))
+    model["bias"]["control_mm"] = float(rng.uniform(60, 120))
+    strength = float(rng.uniform(0.7, 2.2))
+    model["texture"]["sd"] = [strength * value for value in model["texture"]["sd"]]
+    model["psf_mm"] = float(rng.uniform(0.35, 1.0))
+    model["signal"]["PLEXUS"] = float(rng.uniform(0.8, 1.6))
+    model["signal"]["CSF"] = float(rng.uniform(0.12, 0.4))
+    model["signal"]["VENTRICLE"] = float(rng.uniform(0.1, 0.35))
+    image["head"]["soft_edge_mm"] = float(rng.uniform(0.4, 0.9))
+    return image
