@@ -9,20 +9,17 @@ Ceiling (CT): a reader who is told where all white-matter lesions lie and how mu
 the darkest voxels of the noisy scan there, smoothed as suits it best.
 """
 
-# ruff: noqa: E402 - this folder is taken off the path before anything is imported.
+# ruff: noqa: E402 - the path is set before anything is imported: this folder holds a statistics.py
 from __future__ import annotations
 
-import os
 import sys
+from pathlib import Path
 
-sys.path = [
-    place for place in sys.path if os.path.realpath(place) != os.path.dirname(os.path.realpath(__file__))
-]
+sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 import argparse
 import json
 import time
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -30,6 +27,7 @@ import numpy.typing as npt
 import pandas as pd
 from scipy import ndimage
 
+from benchmarks.model_rows import ct_facts, flair_facts
 from la_outcomes.analysis.agreement import lins_ccc
 from la_outcomes.imaging.geometry import Image, volume_ml
 from la_outcomes.imaging.nifti import read_image, read_mask
@@ -37,7 +35,7 @@ from la_outcomes.pretraining.ct_takes import HELD_OUT
 from la_outcomes.segmentation.brain import flair_brain
 from la_outcomes.segmentation.bundle import Bundle, load_bundle
 from la_outcomes.segmentation.labels.wmh_model import flair_by_model
-from la_outcomes.segmentation.measurement import segment_scan
+from la_outcomes.segmentation.measurement import HeadMeasurement
 from la_outcomes.segmentation.preprocessing import keep_volume
 from la_outcomes.segmentation.volumetry import dice
 
@@ -82,11 +80,11 @@ def ct_row(folder: Path, bundle: Bundle) -> dict[str, Any]:
     """One CT through the package's inference."""
     image, truth = read_image(folder / "ct.nii.gz"), read_mask(folder / "visible_ct.nii.gz", None)
     started = time.process_time()
-    found = segment_scan(image, bundle)
+    measured = HeadMeasurement(image, bundle)
+    found = measured.segmentation()
     seconds = time.process_time() - started
     row = facts(folder, "ct") | score(found.mask, truth, folder, "ct")
-    row |= {"icv_found_ml": found.icv_ml, "brain_found_ml": found.brain_volume_ml}
-    row |= {"infarct_found_ml": found.infarct_found_ml, "cpu_seconds": round(seconds, 2)}
+    row |= {"icv_found_ml": found.icv_ml, "cpu_seconds": round(seconds, 2)} | ct_facts(measured, folder)
     return row | {"ceiling_dice": ceiling(image, truth, read_mask(folder / "tissue_ct.nii.gz", None))}
 
 
@@ -94,10 +92,13 @@ def flair_row(folder: Path, bundle: Bundle) -> dict[str, Any]:
     """One FLAIR through the package's own steps."""
     image, truth = read_image(folder / "flair.nii.gz"), read_mask(folder / "wmh_flair.nii.gz", None)
     started = time.process_time()
-    soft = flair_by_model(image, flair_brain(image).intracranial, bundle).wmh.soft
+    rough = flair_brain(image).intracranial
+    found = flair_by_model(image, rough, bundle)
+    soft = found.wmh.soft
     seconds = time.process_time() - started
     row = facts(folder, "flair") | score(soft.data > 0.5, truth, folder, "flair")
-    return row | {"soft_ml": volume_ml(soft.data, soft.affine), "cpu_seconds": round(seconds, 2)}
+    row |= {"soft_ml": volume_ml(soft.data, soft.affine), "cpu_seconds": round(seconds, 2)}
+    return row | flair_facts(rough, found, image, folder)
 
 
 def ceiling(image: Image, truth: Image, tissue: Image) -> float | None:
@@ -144,7 +145,7 @@ def agreement(rows: pd.DataFrame) -> str:
     slope = float(np.polyfit(truth, found, 1)[0])
     r = np.corrcoef(truth, found)[0, 1]
     return (
-        f"CCC {lins_ccc(truth, found).estimate:.3f}, r {r:.3f}, slope {slope:.2f}, "
+        f"CCC {lins_ccc(truth, found).ccc:.3f}, r {r:.3f}, slope {slope:.2f}, "
         f"mean error {np.mean(found - truth):+.2f} mL"
     )
 

@@ -32,7 +32,7 @@ from la_outcomes.imaging.nifti import write_image
 from la_outcomes.pretraining.ct_takes import HELD_OUT
 from la_outcomes.pretraining.heads import Sources, draw_load, log_even
 from la_outcomes.shards import write_text_atomic
-from la_outcomes.simulation.anatomy import load_anatomy
+from la_outcomes.simulation.anatomy import INTRACRANIAL, is_tissue, load_anatomy
 from la_outcomes.simulation.fields import FloatArray, stream
 from la_outcomes.simulation.pair import CtScan, DrawnPatient, FlairScan, draw_patient, take_ct, take_flair
 from la_outcomes.simulation.parameters import load_parameters
@@ -134,6 +134,7 @@ def write_head(folder: Path, anatomy: str, drawn: DrawnPatient, image: dict[str,
 
 def _volumes(drawn: DrawnPatient, ct: CtScan, flair: FlairScan) -> dict[str, Image]:
     lesions = drawn.lesions
+    brain = is_tissue(drawn.head.tissue, INTRACRANIAL).astype(np.float32)
     grid = Grid(ct.image.shape, ct.image.affine, drawn.patient.ct.slice_thickness_mm, ct.pose)
     return {
         "ct": ct.image,
@@ -142,7 +143,9 @@ def _volumes(drawn: DrawnPatient, ct: CtScan, flair: FlairScan) -> dict[str, Ima
         "tissue_ct": ct.tissue,
         "acute_ct": _map(lesions.infarct, drawn, grid),
         "old_ct": _map(lesions.old_infarct, drawn, grid),
+        "brain_ct": _map(brain, drawn, grid),
         "wmh_flair": flair.wmh,
+        "brain_flair": _map(brain, drawn, flair.grid),
         "acute_flair": _map(lesions.infarct, drawn, flair.grid),
         "old_flair": _map(lesions.old_infarct, drawn, flair.grid),
     }

@@ -18,6 +18,8 @@ from la_outcomes.pretraining.validation import measure, validation_cases
 from la_outcomes.segmentation.preprocessing import InputSpec
 from la_outcomes.simulation.parameters import load_parameters
 
+_PARITY_TAKES = 6
+
 
 def arguments() -> argparse.ArgumentParser:
     """The command line."""
@@ -52,6 +54,7 @@ def main(argv: list[str] | None = None) -> None:
     pool = Pool(sources, "CT" if ct else "FLAIR", asked.seed, vendors, image, asked.out / "takes")
     learner = load_learner(asked.out, schedule, asked.seed)
     if asked.bundle is not None:
+        pool.size = _PARITY_TAKES
         pool.reach(max(schedule.first_takes - 1 + (learner.iteration - 1) // schedule.per_take, 0))
         bundle = export(learner, pool, spec, schedule, asked.bundle, asked.shift)
         print(f"{bundle.name}, sha256 {bundle.model_sha256[:16]}, parity {bundle.card['parity']}")
