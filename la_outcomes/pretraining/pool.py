@@ -55,9 +55,12 @@ class Pool:
         self._takes = {n: known[n] if n in known else self._kept(n) for n in window}
 
     def choose(self, rng: np.random.Generator) -> tuple[Take, int]:
-        """One take at random and one of its slices."""
+        """One take at random and one of its slices: any, or, half of the time, one of the more lesion."""
         take = list(self._takes.values())[int(rng.integers(len(self._takes)))]
-        return take, int(rng.integers(take.slices))
+        if rng.random() < 0.5:
+            return take, int(rng.integers(take.slices))
+        area = take.lesion.sum(axis=(1, 2), dtype=np.float64) + 255.0
+        return take, int(rng.choice(take.slices, p=area / area.sum()))
 
     def draw(self, number: int) -> Take:
         """Take ``number``, drawn from its head; a block of slices that holds no brain is drawn again."""

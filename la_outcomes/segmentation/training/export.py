@@ -76,15 +76,14 @@ def export_bundle(
 
     ``network`` is on the CPU in evaluation mode without deep supervision; ``card`` holds name, training
     and parity, and what differs from a CT model of LA: ``modality``, ``outputs``, ``intended_use``,
-    ``limits``. ``half`` stores the weights as float16, which halves both files; they are computed with as
-    float32.
+    ``limits``. ``half`` stores the safetensors as float16; ONNX stays float32, since normalisations are
+    folded into its weights and rounding these would change what the network says.
     """
     from safetensors.torch import save
 
     outputs = Outputs.from_card(card.get("outputs", Outputs().as_card()))
     with atomic_path(out / WEIGHTS_FILE) as temporary:
-        whole = onnx_bytes(network, spec, outputs)
-        temporary.write_bytes(stored_as_half(whole) if half else whole)
+        temporary.write_bytes(onnx_bytes(network, spec, outputs))
     with atomic_path(out / TENSORS_FILE) as temporary:
         temporary.write_bytes(save({name: _stored(tensor, half) for name, tensor in weights.items()}))
     write_card(
@@ -129,23 +128,3 @@ def onnx_bytes(network: torch.nn.Module, spec: InputSpec, outputs: Outputs) -> b
 
 def _stored(tensor: torch.Tensor, half: bool) -> torch.Tensor:
     return tensor.half() if half and tensor.is_floating_point() else tensor
-
-
-def stored_as_half(network: bytes) -> bytes:
-    """The ONNX network with its weights stored as float16, each cast to float32 when it is opened."""
-    import onnx
-    from onnx import TensorProto, helper, numpy_helper
-
-    model = onnx.load_from_string(network)
-    casts = []
-    for weight in model.graph.initializer:
-        if weight.data_type == TensorProto.FLOAT:
-            name, stored = weight.name, f"{weight.name}.half"
-            values = numpy_helper.to_array(weight).astype("float16")
-            weight.CopyFrom(numpy_helper.from_array(values, stored))
-            casts.append(helper.make_node("Cast", [stored], [name], to=TensorProto.FLOAT))
-    nodes = [*casts, *model.graph.node]
-    del model.graph.node[:]
-    model.graph.node.extend(nodes)
-    onnx.checker.check_model(model)
-    return bytes(model.SerializeToString())

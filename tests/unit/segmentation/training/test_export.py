@@ -70,20 +70,19 @@ def test_log_odds_are_those_of_the_softmax(network: torch.nn.Module, slices: np.
         assert torch.allclose(found[:, channel], torch.log(part / (1 - part)), atol=1e-3)
 
 
-def test_weights_stored_as_half_take_half_the_room_and_give_nearly_the_same(
+def test_weights_for_training_stored_as_half_take_half_the_room_and_change_nothing_else(
     network: torch.nn.Module, slices: np.ndarray, tmp_path: Path
 ) -> None:
     weights = network_state(network)
     whole = export_bundle(tmp_path / "whole", network, weights, SPEC, CARD)
     half = export_bundle(tmp_path / "half", network, weights, SPEC, CARD, half=True)
-    for name in ("weights.onnx", "weights.safetensors"):
-        assert (half.path / name).stat().st_size < 0.75 * (whole.path / name).stat().st_size
+    name = "weights.safetensors"
+    assert (half.path / name).stat().st_size < 0.75 * (whole.path / name).stat().st_size
+    assert half.model_sha256 == whole.model_sha256
     stored = read_weights(half.path, half.card)
     for name, tensor in weights.items():
         assert stored[name].dtype == tensor.dtype
         assert torch.allclose(stored[name].float(), tensor.float(), rtol=1e-3, atol=1e-6)
-    for name, values in whole.predict(slices).items():
-        assert np.abs(half.predict(slices)[name] - values).max() < 0.02
 
 
 def test_a_bundle_of_six_classes_and_three_slices_gives_its_structures(

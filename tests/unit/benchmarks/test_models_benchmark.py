@@ -1,0 +1,125 @@
+"""``benchmarks/models.py`` on a phantom of known lesions, and its tables; the bed's draws."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pandas as pd
+import pytest
+from head_phantom import head_ct
+from toy_bundle import write_bundle
+
+from la_outcomes.imaging.geometry import Image
+from la_outcomes.imaging.nifti import write_image
+from la_outcomes.pretraining.ct_takes import HELD_OUT
+from la_outcomes.pretraining.heads import Sources
+from la_outcomes.segmentation.bundle import load_bundle
+from la_outcomes.simulation.parameters import load_parameters
+
+BENCHMARKS = Path(__file__).parents[3] / "benchmarks"
+
+
+def _script(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(f"benchmark_{name}", BENCHMARKS / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def bed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One head of the phantom as the bed lays them, half of its lesions called infarct too."""
+    folder = tmp_path_factory.mktemp("bed")
+    place = folder / "test" / "0000"
+    image, la = head_ct(3)
+    lost = la.copy()
+    lost[: la.shape[0] // 2] = False
+    write_image(place / "ct.nii.gz", image, dtype=np.int16)
+    for name, mask in (("visible_ct", la), ("tissue_ct", la), ("acute_ct", lost), ("old_ct", 0 * lost)):
+        write_image(place / f"{name}.nii.gz", Image(mask.astype(np.float32), image.affine))
+    row = dict.fromkeys(("hours_from_onset", "tissue_volume_ml", "visible_la_volume_ml", "old_ml"), 1.0)
+    row |= {"head": "test0000", "anatomy": "phantom", "acute_ml": 5.0, "icv_ml": 1.0, "brain_volume_ml": 1.0}
+    scan = {"slice_thickness_mm": 6.0, "pixel_spacing_mm": 1.2, "manufacturer": HELD_OUT, "kernel": "FC26"}
+    row |= {"ct": scan | {"kvp": 120.0, "gantry_tilt_deg": 0.0}}
+    (place / "row.json").write_text(json.dumps(row))
+    return folder
+
+
+def test_a_head_is_measured_once_and_its_tables_are_printed(
+    bed: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    models = _script("models")
+    bundle = write_bundle(tmp_path / "model")
+    asked = ["--bed", str(bed), "--ct", str(bundle), "--out", str(tmp_path / "rows")]
+    models.main(asked)
+    first = capsys.readouterr().out
+    rows = pd.read_csv(tmp_path / "rows" / "ct.csv")
+    assert len(rows) == 1
+    assert rows["dice"][0] > 0.6
+    assert rows["acute_labelled"][0] > 0.5
+    assert np.isnan(rows["old_labelled"][0])
+    assert not rows["vendor_seen"][0]
+    assert "acute infarcts (n 1)" in first
+    models.main(asked)
+    assert capsys.readouterr().out == first
+    assert len(pd.read_csv(tmp_path / "rows" / "ct.csv")) == 1
+
+
+def test_rows_of_another_model_are_not_mixed_in(bed: Path, tmp_path: Path) -> None:
+    models = _script("models")
+    bundle = load_bundle(write_bundle(tmp_path / "model"))
+    pd.DataFrame([{"head": "test0000", "model_sha256": "other"}]).to_csv(tmp_path / "ct.csv", index=False)
+    with pytest.raises(SystemExit, match="another model"):
+        models.rows_of(bed, "test", bundle, "ct", tmp_path)
+
+
+def test_the_ceiling_falls_with_the_noise() -> None:
+    models = _script("models")
+    rng = np.random.default_rng(0)
+    where = np.zeros((60, 60, 6), np.float32)
+    where[15:45, 15:45, 1:5] = 1
+    shows = where.copy()
+    shows[15:45, 30:45] = 0
+    found = []
+    for noise in (0.5, 8.0):
+        hu = 30 - 8 * shows + rng.normal(0, noise, shows.shape)
+        images = [Image(values.astype(np.float32), np.eye(4)) for values in (hu, shows, where)]
+        found.append(models.ceiling(*images))
+    assert found[0] > 0.98
+    assert 0.5 < found[1] < found[0]
+
+
+def test_loads_are_told_apart_in_the_table() -> None:
+    models = _script("models")
+    rows = pd.DataFrame(
+        {"truth_ml": [0.0, 1.0, 3.0, 10.0, 30.0, 80.0], "predicted_ml": [0.5, 1.0, 3.0, 9.0, 33.0, 60.0]}
+    ).assign(dice=[np.nan, 0.2, 0.4, 0.5, 0.6, 0.7])
+    lines = models.load_table(rows).splitlines()
+    assert [line.split(" | ")[0].strip("| ") for line in lines[2:]] == list(models.BIN_NAMES)
+    assert "-20.00" in lines[-1]
+
+
+def test_every_other_round_of_the_bed_is_of_the_vendor_held_out() -> None:
+    bed = _script("models_bed")
+    clinical = load_parameters()["clinical"]
+    rng = np.random.default_rng(0)
+    assert {bed._ct(clinical, True, rng).manufacturer for _ in range(20)} == {HELD_OUT}
+    assert HELD_OUT not in {bed._ct(clinical, False, rng).manufacturer for _ in range(60)}
+
+
+def test_a_head_of_the_bed_is_written_whole(tmp_path: Path) -> None:
+    bed = _script("models_bed")
+    parameters = load_parameters()
+    anatomy, drawn = bed.draw_head(1, "test", 5, Sources.of(None, None, "test"), parameters)
+    bed.write_head(tmp_path, anatomy, drawn, parameters["image"])
+    row = json.loads((tmp_path / "row.json").read_text())
+    assert row["tissue_volume_ml"] == pytest.approx(drawn.patient.tissue_volume_ml, rel=1e-3)
+    assert {path.name for path in tmp_path.iterdir()} >= {"ct.nii.gz", "flair.nii.gz", "brain_ct.nii.gz"}
