@@ -24,7 +24,7 @@ SPEC = InputSpec(224, 0.9, hu_low=0.0, hu_high=250.0, hu_centre=100.0, hu_scale=
 THICKNESS_MM = {1.0: 0.20, 2.0: 0.05, 3.0: 0.18, 4.0: 0.12, 5.0: 0.30, 6.0: 0.10, 7.0: 0.05}
 MOST_SLICES = 40
 _AS_SIMULATED = 0.4
-_UNEVEN_PROBABILITY = 0.5
+_UNEVEN_PROBABILITY = 0.6
 
 
 def draw_settings(rng: np.random.Generator) -> FlairSettings:
@@ -58,9 +58,10 @@ def flair_take(
 
 
 def uneven(signal: FloatArray, head: Head, rng: np.random.Generator) -> FloatArray:
-    """Signal of healthy white matter that differs from place to place, alike on both sides.
+    """Signal of healthy tissue that differs from place to place, alike on both sides.
 
-    On real FLAIR it is a little brighter around the ventricles and along some tracts, which is no lesion.
+    On real FLAIR white matter is a little brighter around the ventricles and along some tracts, and so is
+    the cortex of the insula, the cingulum and the hippocampus: none of it is lesion.
     """
     white = is_tissue(head.tissue, (Tissue.WHITE,))
     ventricle = (head.tissue == Tissue.VENTRICLE).astype(np.float32)
@@ -68,7 +69,10 @@ def uneven(signal: FloatArray, head: Head, rng: np.random.Generator) -> FloatArr
     field = smooth_field(signal.shape, float(rng.uniform(9, 18)), rng)
     both = (field + field[::-1]) / np.float32(np.sqrt(2))
     rise = near * np.float32(rng.uniform(0, 0.14)) + both * np.float32(rng.uniform(0.01, 0.06))
-    return np.asarray(signal * (1 + rise * white), dtype=np.float32)
+    grey = is_tissue(head.tissue, (Tissue.CORTEX, Tissue.DEEP_GREY))
+    bright = smooth_field(signal.shape, float(rng.uniform(12, 25)), rng)
+    lift = np.clip(bright + bright[::-1], 0, 2.5) * np.float32(rng.uniform(0, 0.16))
+    return np.asarray(signal * (1 + rise * white + lift * grey), dtype=np.float32)
 
 
 def varied(image: dict[str, Any], rng: np.random.Generator) -> dict[str, Any]:

@@ -13,9 +13,9 @@ from la_outcomes.pretraining.takes import CLASSES, INFARCT, LESION
 
 FEATURES = (16, 32, 64, 128, 128)
 _SMOOTH_PX = 20.0
-_DICE_WEIGHT = {LESION: 1.0, INFARCT: 0.25}
-# lesions hold a hundredth of the pixels and show faintly: without a weight they are learned last
-_CLASS_WEIGHT = (1.0, 1.0, 1.0, 1.0, 3.0, 1.5)
+_DICE_WEIGHT = {LESION: 1.0, INFARCT: 0.6}
+# lesions and infarcts hold a hundredth of the pixels each: without a weight they are learned last
+_CLASS_WEIGHT = (1.0, 1.0, 1.0, 1.0, 3.0, 3.0)
 _SHARE = np.float32(1 / 255)
 
 
