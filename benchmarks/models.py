@@ -31,6 +31,7 @@ from benchmarks.model_rows import ct_facts, flair_facts
 from la_outcomes.analysis.agreement import lins_ccc
 from la_outcomes.imaging.geometry import Image, volume_ml
 from la_outcomes.imaging.nifti import read_image, read_mask
+from la_outcomes.imaging.pictures import overlay_png
 from la_outcomes.pretraining.ct_takes import HELD_OUT
 from la_outcomes.segmentation.brain import flair_brain
 from la_outcomes.segmentation.bundle import Bundle, load_bundle
@@ -223,6 +224,42 @@ def report(rows: pd.DataFrame, name: str) -> str:
     return "\n\n".join(parts)
 
 
+def real_ct(path: Path, bundle: Bundle, out: Path) -> str:
+    """What the model says of a real CT, and a picture of it."""
+    image = read_image(path)
+    found = HeadMeasurement(image, bundle).segmentation()
+    shown = [(found.mask, "red", "LA")]
+    shown += [] if found.infarct is None else [(found.infarct, "blue", "infarct")]
+    overlay_png(out / f"{_name(path)}.png", image, shown, title=f"{_name(path)} by {bundle.name}")
+    infarct = "not told" if found.infarct_found_ml is None else f"{found.infarct_found_ml:.1f} mL"
+    return (
+        f"- {_name(path)}: LA {found.la_volume_ml:.1f} mL, infarct {infarct}, "
+        f"inside the skull {found.icv_ml:.0f} mL, warning: {found.input_warning}"
+    )
+
+
+def real_flair(path: Path, bundle: Bundle, out: Path) -> str:
+    """What the model says of a real FLAIR, and a picture of it."""
+    image = read_image(path)
+    found = flair_by_model(image, flair_brain(image).intracranial, bundle)
+    soft = found.wmh.soft
+    shown = [(soft.data > 0.5, "red", "WMH")]
+    if found.infarct is not None:
+        shown.append((found.infarct.data > 0.5, "blue", "infarct"))
+    bright = (0.0, float(np.percentile(image.data, 99.7)))
+    title = f"{_name(path)} by {bundle.name}"
+    overlay_png(out / f"{_name(path)}.png", image, shown, title=title, window=bright)
+    whole = volume_ml(soft.data > 0.5, image.affine)
+    return f"- {_name(path)}: WMH {whole:.1f} mL (soft {found.wmh.volume_ml:.1f})"
+
+
+SHOW = {"ct": real_ct, "flair": real_flair}
+
+
+def _name(path: Path) -> str:
+    return path.name.removesuffix(".gz").removesuffix(".nii")
+
+
 def main(argv: list[str] | None = None) -> None:
     """Run the command."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
@@ -231,13 +268,17 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--ct", type=Path, help="bundle of the CT model")
     parser.add_argument("--flair", type=Path, help="bundle of the FLAIR model")
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--real-ct", type=Path, nargs="*", default=[], help="CTs to be looked at")
+    parser.add_argument("--real-flair", type=Path, nargs="*", default=[], help="FLAIRs to be looked at")
     asked = parser.parse_args(argv)
-    for modality, path in (("ct", asked.ct), ("flair", asked.flair)):
+    made = {"ct": asked.ct, "flair": asked.flair}
+    for modality, path in made.items():
         if path is not None:
             bundle = load_bundle(path, modality=modality.upper())
-            print(
-                report(rows_of(asked.bed, asked.part, bundle, modality, asked.out), bundle.name), end="\n\n"
-            )
+            rows = rows_of(asked.bed, asked.part, bundle, modality, asked.out)
+            print(report(rows, bundle.name), end="\n\n")
+            shown = asked.real_ct if modality == "ct" else asked.real_flair
+            print(*(SHOW[modality](scan, bundle, asked.out) for scan in shown), sep="\n")
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from head_phantom import head_ct
-from toy_bundle import write_bundle
+from toy_bundle import write_bundle, write_tissue_bundle
 
 from la_outcomes.imaging.geometry import Image
 from la_outcomes.imaging.nifti import write_image
@@ -21,6 +21,7 @@ from la_outcomes.pretraining.heads import Sources
 from la_outcomes.segmentation.bundle import load_bundle
 from la_outcomes.simulation.parameters import load_parameters
 
+BANDS = {"la": (12.0, 24.0), "infarct": (-9.0, -6.0), "brain": (0.0, 60.0), "parenchyma": (12.0, 60.0)}
 BENCHMARKS = Path(__file__).parents[3] / "benchmarks"
 
 
@@ -57,7 +58,7 @@ def test_a_head_is_measured_once_and_its_tables_are_printed(
     bed: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     models = _script("models")
-    bundle = write_bundle(tmp_path / "model")
+    bundle = write_tissue_bundle(tmp_path / "model", BANDS)
     asked = ["--bed", str(bed), "--ct", str(bundle), "--out", str(tmp_path / "rows")]
     models.main(asked)
     first = capsys.readouterr().out
@@ -68,8 +69,11 @@ def test_a_head_is_measured_once_and_its_tables_are_printed(
     assert np.isnan(rows["old_labelled"][0])
     assert not rows["vendor_seen"][0]
     assert "acute infarcts (n 1)" in first
-    models.main(asked)
-    assert capsys.readouterr().out == first
+    models.main([*asked, "--real-ct", str(bed / "test" / "0000" / "ct.nii.gz")])
+    again = capsys.readouterr().out
+    assert again.startswith(first.rstrip())
+    assert "- ct: LA " in again
+    assert (tmp_path / "rows" / "ct.png").stat().st_size > 10_000
     assert len(pd.read_csv(tmp_path / "rows" / "ct.csv")) == 1
 
 
