@@ -39,7 +39,10 @@ def test_bed_candidates_misalignments_and_infarcts(tmp_path: Path) -> None:
     assert "brain masks" in printed
     assert "of 2 random starts failed" in run("coregistration.py", "--bed", bed, "--out", out, "--starts", 2)
     assert "csf_shift_mm" in run("quality_control.py", "--bed", bed, "--out", out, "--misalignments", 6)
+    swaps = run("quality_control.py", "--bed", bed, "--out", out, "--swaps")
+    assert "csf_correlation" in swaps
     assert "wmh_lost_ml" in run("infarcts.py", "--bed", bed, "--out", out)
+    assert "3 mm" in run("coregistration_limits.py", "--bed", bed, "--out", out)
 
 
 def test_the_bed_knows_all_that_parts_its_two_scans() -> None:
