@@ -21,6 +21,9 @@ from la_outcomes.segmentation.labels.working import (
 EDGE_VOXELS = 2
 NO_OVERLAP_DICE = 0.5
 NO_LIKENESS = 0.15
+# Two patients, as the package brings them together: correlation .20 to .49 and shift 1.8 to 14.6 mm.
+UNLIKE_CORRELATION = 0.55
+UNLIKE_SHIFT_MM = 1.5
 CSF_FIT = "-m NCC 2x2x2 -n 30x15"
 LARGEST_SHIFT_MM = 100.0
 SMALLEST_BRAIN = 1000
@@ -42,8 +45,9 @@ class Quality:
     ``csf_shift_mm`` is how far the brain lies, on average, from where its CSF alone would put it.
     ``label_to_wmh_ratio`` is the carried volume over the native one, None where there is no WMH.
     ``status`` is accepted, review (a figure outside the dictionary's plausible range, scans too far apart
-    in time, or a warning about an input) or failed (the brains do not overlap or are not alike); ``reason``
-    says why.
+    in time, or a warning about an input) or failed (the brains do not overlap or are not alike: neither the
+    correlation nor the shift alone tells two patients from one with thick slices, both together do);
+    ``reason`` says why.
     """
 
     csf_shift_mm: float
@@ -104,11 +108,13 @@ def verdict(
     figures: Mapping[str, float | None], days_between: float | None = None, warnings: Sequence[str] = ()
 ) -> tuple[str, str | None]:
     """Status and reason from the figures of a pair."""
-    dice, likeness = (float(figures[name] or 0.0) for name in ("brain_dice", "csf_correlation"))
+    names = ("brain_dice", "csf_correlation", "csf_shift_mm")
+    dice, likeness, shift = (float(figures[name] or 0.0) for name in names)
     if dice < NO_OVERLAP_DICE:
         return "failed", f"the brains do not overlap (Dice {dice:.2f}): two patients?"
-    if likeness < NO_LIKENESS:
-        return "failed", f"the brains are not alike (CSF correlation {likeness:.2f}): two patients?"
+    if likeness < NO_LIKENESS or (likeness < UNLIKE_CORRELATION and shift > UNLIKE_SHIFT_MM):
+        said = f"CSF correlation {likeness:.2f}, {shift:.1f} mm from where the CSF alone would lie"
+        return "failed", f"the brains are not alike ({said}): two patients, or a coregistration gone wrong"
     seen = {**figures, "days_between": days_between}
     out = [
         f"{name} {value:.2f} outside {low:g} to {high:g}"

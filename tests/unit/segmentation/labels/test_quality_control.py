@@ -4,7 +4,7 @@ import SimpleITK as sitk
 
 from la_outcomes.imaging.geometry import Image
 from la_outcomes.segmentation.labels.coregistration import Coregistration
-from la_outcomes.segmentation.labels.quality_control import FIGURES, judge, thresholds
+from la_outcomes.segmentation.labels.quality_control import FIGURES, judge, thresholds, verdict
 from la_outcomes.segmentation.labels.working import WorkingScan
 
 SHAPE = (60, 60, 40)
@@ -55,10 +55,35 @@ def test_the_csf_correlation_falls_with_each_step_of_misalignment():
     assert values[-1] < values[0] / 2
 
 
-def test_a_misaligned_pair_goes_to_review_with_the_figure_named():
+def test_a_misaligned_pair_is_stopped_with_the_figure_named():
     quality = judged(found(3))
-    assert quality.status == "review"
-    assert "csf_correlation" in quality.reason or "brain_dice" in quality.reason
+    assert quality.status != "accepted"
+    assert "CSF" in quality.reason or "csf" in quality.reason
+
+
+@pytest.mark.parametrize(
+    ("correlation", "shift_mm", "status"),
+    [
+        (0.43, 0.6, "accepted"),  # one patient, CT of 4 mm and FLAIR of 7 mm
+        (0.75, 1.2, "accepted"),
+        (0.70, 2.7, "review"),  # one patient, badly aligned
+        (0.49, 1.8, "failed"),  # two patients, the most alike of those measured
+        (0.20, 8.4, "failed"),
+        (0.10, 0.5, "failed"),
+    ],
+)
+def test_likeness_and_shift_together_tell_two_patients(correlation, shift_mm, status):
+    good = {"brain_dice": 0.95, "jacobian_p01": 0.9, "jacobian_p99": 1.05, "label_to_wmh_ratio": 1.0}
+    figures = {
+        **good,
+        "csf_correlation": correlation,
+        "csf_shift_mm": shift_mm,
+        "label_outside_brain_fraction": 0.0,
+    }
+    found_status, reason = verdict(figures)
+    assert found_status == status
+    assert (reason is None) == (status == "accepted")
+    assert status != "failed" or "two patients" in reason
 
 
 def test_two_heads_that_do_not_overlap_fail():
