@@ -152,20 +152,28 @@ def summary(rows: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def random_starts(bed: Path, count: int, seed: int) -> pd.DataFrame:
-    """Rigid part from random poses: error against the same pair's pose found from the brains' centres."""
-    rows, known = [], folders(bed)
-    for number in range(count):
-        rng = np.random.default_rng([seed, number])
-        if number % (count // len(known) + 1) == 0 or not rows:
-            there = opened(known[(number // (count // len(known) + 1)) % len(known)])
-            pair, prepared = there.pair, there.prepared
-            places = places_of(pair, pair.inside_ct.data > 0.5)
-        start = _random_start(prepared, rng)
-        found = affine_transform(rigid_alignment(prepared.fixed, prepared.moving, start))
-        error = float(errors_mm(found, places).mean())
-        rows.append({"start": number, "pair": pair.name, "brain_mm": error, "failed": error > FAILED_MM})
-    return pd.DataFrame(rows)
+def random_starts(bed: Path, out: Path, count: int, seed: int) -> pd.DataFrame:
+    """Rigid part from random poses, the bed's pairs in turn; rows of finished pairs are kept."""
+    known = folders(bed)
+    parts = []
+    for place, folder in enumerate(known):
+        file = out / f"random_starts_{folder.name}.csv"
+        numbers = range(place, count, len(known))
+        if not file.exists():
+            pd.DataFrame([_from_random_start(folder, number, seed) for number in numbers]).to_csv(
+                file, index=False
+            )
+        parts.append(pd.read_csv(file))
+    return pd.concat(parts, ignore_index=True)
+
+
+def _from_random_start(folder: Path, number: int, seed: int) -> Row:
+    """Mean error over the brain of the rigid map found from a random pose."""
+    pair, prepared = opened(folder).pair, opened(folder).prepared
+    start = _random_start(prepared, np.random.default_rng([seed, number]))
+    found = affine_transform(rigid_alignment(prepared.fixed, prepared.moving, start))
+    error = float(errors_mm(found, places_of(pair, pair.inside_ct.data > 0.5)).mean())
+    return {"start": number, "pair": pair.name, "brain_mm": error, "failed": error > FAILED_MM}
 
 
 def _random_start(prepared: Prepared, rng: np.random.Generator) -> npt.NDArray[np.float64]:
@@ -232,7 +240,7 @@ def main() -> None:
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     if options.starts:
-        rows = random_starts(options.bed, options.starts, options.seed)
+        rows = random_starts(options.bed, options.out, options.starts, options.seed)
         rows.to_csv(options.out / "random_starts.csv", index=False)
         spread = rows.brain_mm.describe(percentiles=[0.5, 0.95]).round(2)
         print(f"{int(rows.failed.sum())} of {len(rows)} random starts failed; brain error, mm:")

@@ -99,25 +99,32 @@ def figures_of(pair: Pair, prepared: Prepared, spoil: Matrix, best: Image) -> di
 
 
 def run(bed: Path, out: Path, count: int, seed: int) -> pd.DataFrame:
-    """All misalignments, pair by pair; rows of finished pairs are kept."""
+    """All misalignments, pair by pair; rows that are there are kept."""
     known = folders(bed)
     per_pair = -(-count // len(known))
     parts = []
     for place, folder in enumerate(known):
-        file = out / f"quality_control_{folder.name}.csv"
-        if not file.exists():
-            _measure(folder, place, per_pair, seed).to_csv(file, index=False)
-            print(folder.name, file=sys.stderr, flush=True)
-        parts.append(pd.read_csv(file))
+        parts.append(_of_pair(folder, out, place, per_pair, seed))
     return pd.concat(parts, ignore_index=True)
 
 
-def _measure(folder: Path, place: int, per_pair: int, seed: int) -> pd.DataFrame:
+def _of_pair(folder: Path, out: Path, place: int, count: int, seed: int) -> pd.DataFrame:
+    file = out / f"quality_control_{folder.name}.csv"
+    rows = pd.read_csv(file) if file.exists() else pd.DataFrame()
+    if len(rows) < count:
+        more = _measure(folder, place, range(len(rows), count), seed)
+        rows = pd.concat([rows, more], ignore_index=True)
+        rows.to_csv(file, index=False)
+        print(folder.name, file=sys.stderr, flush=True)
+    return rows
+
+
+def _measure(folder: Path, place: int, numbers: range, seed: int) -> pd.DataFrame:
     there = opened(folder)
     pair, prepared = there.pair, there.prepared
     best = carry(pair.wmh_flair, prepared.fixed.image, pair.truth)
     rows = []
-    for number in range(per_pair):
+    for number in numbers:
         rng = np.random.default_rng([seed, place, number])
         wanted, kind = float(rng.uniform(0, LARGEST_MM)), KINDS[number % 3]
         spoil = misalignment(prepared, wanted, kind, rng)
