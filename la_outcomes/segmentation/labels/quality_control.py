@@ -113,13 +113,13 @@ def verdict(
     if dice < NO_OVERLAP_DICE:
         return "failed", f"the brains do not overlap (Dice {dice:.2f}): two patients?"
     if likeness < NO_LIKENESS or (likeness < UNLIKE_CORRELATION and shift > UNLIKE_SHIFT_MM):
-        said = f"CSF correlation {likeness:.2f}, {shift:.1f} mm from where the CSF alone would lie"
-        return "failed", f"the brains are not alike ({said}): two patients, or a coregistration gone wrong"
-    seen = {**figures, "days_between": days_between}
+        seen = f"CSF correlation {likeness:.2f}, {shift:.1f} mm from where the CSF alone would lie"
+        return "failed", f"the brains are not alike ({seen}): two patients, or a coregistration gone wrong"
+    measured = {**figures, "days_between": days_between}
     out = [
         f"{name} {value:.2f} outside {low:g} to {high:g}"
         for name, (low, high) in thresholds().items()
-        if (value := seen[name]) is not None and not low <= value <= high
+        if (value := measured[name]) is not None and not low <= value <= high
     ]
     said = [*warnings, *out]
     return ("review", "; ".join(said)) if said else ("accepted", None)
