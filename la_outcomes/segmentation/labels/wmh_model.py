@@ -14,7 +14,6 @@ from la_outcomes.imaging.geometry import Image, volume_ml
 from la_outcomes.segmentation.bundle import Bundle
 from la_outcomes.segmentation.labels.wmh import Wmh, relative_to_white_matter
 from la_outcomes.segmentation.outputs import INFARCT, LA, WMH
-from la_outcomes.segmentation.preprocessing import NOT_FOUND_LOG_ODDS
 from la_outcomes.segmentation.reading import Reading, read_by_network, serves_as_brain
 
 SIGNAL_UNITS = 100.0
@@ -25,8 +24,8 @@ Mask = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True, eq=False)
 class FlairFindings:
-    """What was found on one FLAIR, on its grid: soft WMH, the inside of the skull (i, j, k), and the share
-    (0..1) of infarct where the model earned the search for it, else None.
+    """What was found on one FLAIR, on its grid: WMH, the inside of the skull (i, j, k), and the share (0..1)
+    of infarct where the model earned the search for it, else None.
     """
 
     wmh: Wmh
@@ -44,7 +43,10 @@ def flair_for_network(flair: Image, inside: Mask) -> Image:
 
 
 def flair_by_model(flair: Image, rough: Mask, bundle: Bundle) -> FlairFindings:
-    """WMH (the network's probability where it is above one half), brain and infarct of a FLAIR.
+    """WMH, brain and infarct of a FLAIR.
+
+    WMH is 0 or 1, as a mask given by a person: where its log odds are above 0, since a model's threshold is
+    set so that volumes come out right there; the sum of probabilities above one half fell 10 % short.
 
     The bundle's card says modality FLAIR, its window is in units of ``flair_for_network``, and one of its
     structures is "wmh" (or "la"). ``rough`` is an intracranial mask by thresholds: it places the network's
@@ -83,7 +85,5 @@ def model_use(bundle: Bundle) -> dict[str, bool]:
 
 
 def _likely(reading: Reading, name: str, inside: Mask, flair: Image) -> Image:
-    """Probability of a structure where it is above one half, on the scan."""
-    logit = reading.crop.to_scan(reading.log_odds[name], outside=NOT_FOUND_LOG_ODDS)
-    share = np.where(inside & (logit > 0), 1.0 / (1.0 + np.exp(-np.clip(logit, -30, 30))), 0.0)
-    return Image(share.astype(np.float32), flair.affine)
+    """Where a structure is likelier than not, 0 or 1 on the scan."""
+    return Image((reading.mask(name) & inside).astype(np.float32), flair.affine)

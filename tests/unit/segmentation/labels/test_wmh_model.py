@@ -40,12 +40,13 @@ def flair_bundle(path: Path) -> Path:
     return write_bundle(path, network, modality="FLAIR", input=asdict(SPEC))
 
 
-def test_a_flair_bundle_gives_a_soft_map(tmp_path: Path) -> None:
+def test_a_flair_bundle_gives_a_mask_with_its_volume(tmp_path: Path) -> None:
     pair = make_pair(lesion=0.5)
     bundle = load_bundle(flair_bundle(tmp_path / "b"), modality="FLAIR")
     found = flair_by_model(pair.flair, pair.inside_flair, bundle).wmh
     assert dice(found.soft.data, pair.wmh_flair.data) > 0.7
     assert found.volume_ml == pytest.approx(volume_ml(found.soft.data, pair.flair.affine))
+    assert set(np.unique(found.soft.data)) == {0.0, 1.0}
     assert found.source == "model"
     assert found.version.startswith("toy ")
 
