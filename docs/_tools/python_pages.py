@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parents[2] / "la_outcomes"
-ROOMS = {
+SAYS = {
     "analysis": "Statistics, the cohort frame, tables and figures.",
     "registry": "The DuckDB registry: schema, ingest, imports, queries, freezing, withdrawal.",
     "segmentation": "Labels, training, bundles, inference, evaluation.",
@@ -40,19 +40,26 @@ class Public:
         return self.doc.split("\n\n")[0].replace("\n", " ")
 
 
+def rooms() -> list[str]:
+    """Packages with public modules, those that users import from first; commands have a page of their own."""
+    found = sorted(path.parent.name for path in PACKAGE.glob("*/__init__.py") if path.parent.name != "cli")
+    known = [room for room in SAYS if room in found]
+    return known + [room for room in found if room not in known and _modules(room)]
+
+
 def pages() -> dict[str, str]:
     """Markdown of each room by its name; what belongs to no room is the foundation's."""
-    rooms = {room: _page(room, says, _modules(room)) for room, says in ROOMS.items()}
+    pages_of_rooms = {room: _page(room, SAYS.get(room, ""), _modules(room)) for room in rooms()}
     single = [path for path in sorted(PACKAGE.glob("*.py")) if not path.name.startswith("_")]
-    return {**rooms, FOUNDATION: _page(FOUNDATION, "What every room stands on.", single)}
+    return {**pages_of_rooms, FOUNDATION: _page(FOUNDATION, "What every room stands on.", single)}
 
 
 def index() -> str:
     """The page that lists the rooms."""
-    rows = [f"- [{room}]({room}.md): {says}" for room, says in ROOMS.items()]
-    rows.append(f"- [{FOUNDATION}]({FOUNDATION}.md): shards, provenance, bulk files, errors.")
+    rows = [f"- [{room}]({room}.md) {SAYS.get(room, '')}".rstrip() for room in rooms()]
+    rows.append(f"- [{FOUNDATION}]({FOUNDATION}.md) shards, provenance, bulk files, errors.")
     head = "# Python\n\nWritten from the docstrings; `help(FUNCTION)` in Python says the same."
-    contents = ["```{toctree}", ":hidden:", "", *ROOMS, FOUNDATION, "```", ""]
+    contents = ["```{toctree}", ":hidden:", "", *rooms(), FOUNDATION, "```", ""]
     return "\n".join([head, "", *rows, "", *contents])
 
 

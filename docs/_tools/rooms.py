@@ -16,6 +16,7 @@ SAYS = {
     "cli": "one file a verb",
     "reporting": "report.html, report.pdf",
     "review": "the review page",
+    "pretraining": "the models that come along",
     "analysis": "statistics, tables, figures",
     "segmentation": "labels, training, volumes",
     "simulation": "patients with known truth",

@@ -10,7 +10,10 @@ from xml.etree import ElementTree
 
 import build
 import command_line_page
+import demo_picture
 import flowchart
+import matplotlib.image
+import numpy as np
 import pytest
 import python_pages
 import rooms
@@ -143,3 +146,21 @@ def test_every_page_is_in_the_contents() -> None:
         name = page.relative_to(ROOT / "docs").with_suffix("").as_posix()
         found = [p for p in patterns if fnmatch(name, p) and name.count("/") == p.count("/")]
         assert found or name == "index", name
+
+
+def test_the_picture_of_a_demo_shows_its_figures(tmp_path: Path) -> None:
+    for name, shape in (
+        ("labels/pictures/b-ct", (110, 132)),
+        ("reports/07_outcome_mrs/stacked_bars", (87, 216)),
+        ("reports/07_outcome_mrs/specifications", (67, 216)),
+    ):
+        path = tmp_path / f"{name}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        matplotlib.image.imsave(path, np.zeros((*shape, 3)))
+    (tmp_path / "scores").mkdir()
+    scores = "scan_id,reference_volume_ml\na-ct,2.0\nb-ct,9.0\n"
+    (tmp_path / "scores" / "scores-label-pseudo-label.csv").write_text(scores)
+    pair, bars, ratios = demo_picture.draw(tmp_path).axes
+    assert pair.get_images()[0].get_array().shape[:2] == (64, 66)  # type: ignore[union-attr]
+    assert "mRS" in bars.get_title()
+    assert "odds ratio" in ratios.get_title()
