@@ -1,4 +1,4 @@
-"""README's picture from a finished demo: ``python docs/_tools/demo_picture.py DEMO`` writes docs/images/demo.png.
+"""README's picture from a demo: ``python docs/_tools/demo_picture.py DEMO`` writes docs/images/demo.png.
 
 Left the pair with the largest pseudo-label, right the outcome by fifths of volume and the odds ratios.
 """

@@ -101,7 +101,7 @@ class Reader:
                 answer.fetchall()
 
     def _command(self, command: str) -> None:
-        words = shlex.split(command, comments=True)
+        words = shlex.split(command.replace("\\\n", " "), comments=True)
         if "--registry" in words:
             self.registry = words[words.index("--registry") + 1]
         with contextlib.chdir(self.folder):

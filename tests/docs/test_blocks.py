@@ -142,6 +142,7 @@ def test_wmh_tool(tmp_path: Path, heads: Path) -> None:
     assert pd.read_csv(tmp_path / "labels" / "labels.csv")["status"].isin(["accepted", "review"]).all()
 
 
+@pytest.mark.slow  # a training; the suite has others
 def test_gpu_server(tmp_path: Path) -> None:
     write_labels(tmp_path / "labels", ["training", "training", "internal_validation"])
     small = {"--smoke": "--smoke --epochs 1 --iterations 2"}
