@@ -65,11 +65,13 @@ def test_a_misaligned_pair_is_stopped_with_the_figure_named():
     ("correlation", "shift_mm", "status"),
     [
         (0.43, 0.6, "accepted"),  # one patient, CT of 4 mm and FLAIR of 7 mm
+        (0.15, 1.1, "accepted"),  # one patient, both scans in slices of 4 to 7 mm
         (0.75, 1.2, "accepted"),
+        (0.45, 1.6, "review"),
         (0.70, 2.7, "review"),  # one patient, badly aligned
         (0.49, 1.8, "failed"),  # two patients, the most alike of those measured
         (0.20, 8.4, "failed"),
-        (0.10, 0.5, "failed"),
+        (-0.10, 0.5, "failed"),
     ],
 )
 def test_likeness_and_shift_together_tell_two_patients(correlation, shift_mm, status):

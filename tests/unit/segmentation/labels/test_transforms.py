@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 from pair_phantom import Pair, dice, make_pair
+from scipy import ndimage
 
+from la_outcomes.cli.main import run
 from la_outcomes.errors import InputError
 from la_outcomes.imaging.geometry import Image, volume_ml
 from la_outcomes.imaging.nifti import read_image, write_image
@@ -62,6 +64,27 @@ def test_a_ct_is_carried_back_to_the_flair(pair: Pair, tmp_path: Path) -> None:
     back = read_image(out)
     assert back.shape == pair.flair.shape
     assert dice((back.data > 400).astype(float), (pair.flair.data < 30) * (back.data > 200)) > 0.7
+
+
+def test_the_verb_carries_a_flair_to_the_ct_and_back(pair: Pair, tmp_path: Path) -> None:
+    write_image(tmp_path / "ct.nii.gz", pair.ct)
+    write_image(tmp_path / "flair.nii.gz", pair.flair)
+    sitk.WriteTransform(_bent(pair), str(tmp_path / "t.h5"))
+
+    def carried(image: str, like: str, out: str, *way: str) -> Image:
+        files = [str(tmp_path / f"{name}.nii.gz") for name in (image, like, out)]
+        how = ["--transform", str(tmp_path / "t.h5"), "--like", files[1], "--out", files[2], *way]
+        assert run(["apply-transform", files[0], *how]) == 0
+        return read_image(files[2])
+
+    there = carried("flair", "ct", "there")
+    assert there.shape == pair.ct.shape
+    back = carried("there", "flair", "back", "--inverse")
+    inside = ndimage.binary_erosion(pair.inside_flair, iterations=4)
+    agreement = np.corrcoef(back.data[inside], ndimage.gaussian_filter(pair.flair.data, 1.0)[inside])[0, 1]
+    wrong_way = carried("there", "flair", "wrong")
+    assert agreement > 0.9
+    assert np.corrcoef(wrong_way.data[inside], pair.flair.data[inside])[0, 1] < 0.6
 
 
 def test_what_is_no_mask_is_refused(pair: Pair, tmp_path: Path) -> None:
