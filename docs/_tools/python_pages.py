@@ -13,6 +13,8 @@ SAYS = {
     "analysis": "Statistics, the cohort frame, tables and figures.",
     "registry": "The DuckDB registry: schema, ingest, imports, queries, freezing, withdrawal.",
     "segmentation": "Labels, training, bundles, inference, evaluation.",
+    "pretraining": "How the models that come with the package are trained.",
+    "exchange": "Results as hospitals and other studies read them: DICOM SEG and SR, PACS, BIDS.",
     "imaging": "Geometry, NIfTI, DICOM, input checks, pictures.",
     "simulation": "Patients and heads with known truth.",
     "reporting": "The report as page and PDF.",

@@ -20,6 +20,7 @@ SAYS = {
     "analysis": "statistics, tables, figures",
     "segmentation": "labels, training, volumes",
     "simulation": "patients with known truth",
+    "exchange": "SEG, SR, PACS, BIDS",
     "registry": "DuckDB: ingest, views, audit",
     "imaging": "geometry, NIfTI, DICOM",
     "execution": "one function, many cases",
@@ -67,6 +68,7 @@ def _row(level: list[str], y: int) -> list[str]:
     width = (WIDTH - GAP * (len(level) - 1)) / len(level)
     parts = []
     for place, room in enumerate(level):
+        says = SAYS.get(room, "")
         x, colour = LEFT + place * (width + GAP), COLOURS.get(room, "#666666")
         parts += [
             f'<rect x="{x:g}" y="{y}" width="{width:g}" height="{HEIGHT}" rx="6" fill="{colour}" '
@@ -74,7 +76,7 @@ def _row(level: list[str], y: int) -> list[str]:
             f'<text x="{x + width / 2:g}" y="{y + 25}" font-size="17" font-weight="bold" '
             f'text-anchor="middle">{escape(room)}</text>',
             f'<text x="{x + width / 2:g}" y="{y + 45}" font-size="12.5" fill="#333" '
-            f'text-anchor="middle">{escape(SAYS[room])}</text>',
+            f'text-anchor="middle">{escape(says)}</text>',
         ]
     return parts
 
