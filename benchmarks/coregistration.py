@@ -46,6 +46,13 @@ from la_outcomes.segmentation.volumetry import dice
 
 FAILED_MM = 5.0
 POINTS = 400
+SHARED = {
+    "default": ("rigid", "whole"),
+    "greedy rigid": ("rigid",),
+    "greedy rigid, whole deformation": ("rigid", "whole"),
+    "greedy rigid, NMI with bone": ("rigid",),
+    "greedy rigid, CSF demons": ("rigid",),
+}
 Mask = npt.NDArray[np.bool_]
 Points = tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]
 Row = dict[str, Any]
@@ -115,12 +122,12 @@ def folded(found: sitk.Transform) -> float:
 
 
 def measure(there: Opened, truth: Truth, method: str) -> Row:
-    """One method on one pair; the package's rigid part is found once and counted for each that uses it."""
+    """One method on one pair; what several methods share is found once and counted for each of them."""
     pair, prepared = there.pair, there.prepared
-    known = "rigid" in vars(prepared) and ("greedy" in method or method == "default")
+    known = [name for name in SHARED.get(method, ()) if name in vars(prepared)]
     started = time.process_time()
     found = METHODS[method](prepared)
-    seconds = time.process_time() - started + (prepared.rigid[1] if known else 0.0)
+    seconds = time.process_time() - started + sum(getattr(prepared, name)[1] for name in known)
     facts = {key: pair.facts[key] for key in ("local_mm", "ct_mm", "flair_mm", "skull", "view", "simulator")}
     true_ml = volume_ml(pair.wmh_ct.data, pair.ct.affine)
     row = {"pair": pair.name, "method": method, "wmh_ml": true_ml, **facts, **score(pair, truth, found)}

@@ -167,7 +167,7 @@ def deformation(fixed: WorkingScan, moving: WorkingScan, rigid: Matrix) -> sitk.
     What greedy finds is halved, since it is about as much noise as difference between the scans, and kept
     below 2 mm: long displacements arise where one scan ends or shows nothing to hold on to.
     """
-    return _limited(whole_deformation(fixed, moving, rigid))
+    return limited(whole_deformation(fixed, moving, rigid))
 
 
 def whole_deformation(fixed: WorkingScan, moving: WorkingScan, rigid: Matrix) -> sitk.Image:
@@ -190,7 +190,7 @@ def whole_deformation(fixed: WorkingScan, moving: WorkingScan, rigid: Matrix) ->
     return run_greedy(f"-i F M -gm N {DEFORMATION} -o W", images)["W"]
 
 
-def _limited(field: sitk.Image) -> sitk.Image:
+def limited(field: sitk.Image) -> sitk.Image:
     """The field with lengths l (mm) turned into 2 tanh(l / 4): short ones halved, none longer than 2."""
     vectors = sitk.GetArrayFromImage(field).astype(np.float64)
     length = np.linalg.norm(vectors, axis=-1, keepdims=True)
