@@ -2,10 +2,11 @@
 
 White-matter hyperintensity is much the same on both sides; an infarct is not. The head is mirrored about
 the plane that makes the CT's brain most like its own mirror image, and each place is compared with its
-counterpart: signal on FLAIR (as a multiple of white matter's) and HU on CT, smoothed by 4 mm. A place is a
-candidate where the two differences together are large; a candidate becomes an infarct where it forms one
-piece of at least 1.5 mL that reaches the cortex's depth or the FLAIR-dark core of an old infarct. Small deep
-(lacunar) infarcts and infarcts of both sides are not found; give a mask from DWI where there is one.
+counterpart: signal on FLAIR (as a multiple of the brain's median) and HU on CT, smoothed by 4 mm. What
+differs and is itself bright on FLAIR becomes an infarct where it forms one piece that is large (5 mL), or has
+1.5 mL and reaches the cortex's depth. Small deep (lacunar) infarcts, infarcts of both sides and what is dark
+on FLAIR (very early infarcts, cores of old ones, which no WMH tool marks) are not found; give a mask from DWI
+where there is one.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from la_outcomes.segmentation.labels.working import (
     Mask,
     Volume,
     WorkingScan,
+    blurred,
     blurred_inside,
     brain_hu,
     centre_mm,
@@ -34,11 +36,13 @@ from la_outcomes.segmentation.labels.working import (
 SMOOTH_MM = 4.0
 FLAIR_UNIT = 0.2
 CT_UNIT_HU = 5.0
-CANDIDATE = 2.0
-CORE = 2.5
+CANDIDATE = 1.2
+BRIGHT = 1.2
+BRIGHT_BLUR_MM = 1.5
 SMALLEST_ML = 1.5
+LARGE_ML = 5.0
 SURFACE_MM = 10.0
-EDGE_SHARE = 0.45
+SURFACE_SHARE = 0.1
 MIDLINE_MM = 6.0
 MIRROR = "-m NCC 2x2x2 -n 30"
 
@@ -56,21 +60,20 @@ def infarct_on_working_grid(found: Coregistration) -> Mask:
     """The same on the grid of ``found.ct``."""
     evidence, aside = _evidence(found)
     brain = found.ct.mask & found.flair.mask
-    candidate = brain & aside & (evidence > CANDIDATE)
-    labels, count = ndimage.label(candidate)
-    result = np.zeros(candidate.shape, bool)
+    level = float(np.median(found.flair.image.data[brain]))
+    bright = blurred(found.flair.image.data, BRIGHT_BLUR_MM) > BRIGHT * level
+    labels, count = ndimage.label(brain & aside & bright & (evidence > CANDIDATE))
+    result = np.zeros(labels.shape, bool)
     if count == 0:
         return result
     depth = np.asarray(ndimage.distance_transform_edt(np.pad(brain, 1), sampling=GRID_MM))[1:-1, 1:-1, 1:-1]
     voxel_ml = found.ct.image.voxel_volume_ml
     for number, box in enumerate(ndimage.find_objects(labels), start=1):
         piece = labels[box] == number
-        values = evidence[box][piece]
-        large = piece.sum() * voxel_ml >= SMALLEST_ML
-        certain = (values > CORE).sum() * voxel_ml >= SMALLEST_ML / 3
-        at_surface = (depth[box][piece] < SURFACE_MM).mean() > 0.1
-        if large and certain and at_surface:
-            result[box] |= piece & (evidence[box] > EDGE_SHARE * np.percentile(values, 90))
+        volume = piece.sum() * voxel_ml
+        at_surface = (depth[box][piece] < SURFACE_MM).mean() > SURFACE_SHARE
+        if volume >= LARGE_ML or (volume >= SMALLEST_ML and at_surface):
+            result[box] |= piece
     return result
 
 
