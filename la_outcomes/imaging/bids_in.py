@@ -16,8 +16,8 @@ import numpy as np
 from la_outcomes.errors import InputError
 from la_outcomes.imaging.bids_names import BidsScan, bids_scans
 from la_outcomes.imaging.dicom_choice import is_sharp_kernel
-from la_outcomes.imaging.geometry import Image, is_sheared
-from la_outcomes.imaging.input_checks import check_head_ct, lean_deg, mri_reason
+from la_outcomes.imaging.geometry import Image, is_sheared, lean_deg
+from la_outcomes.imaging.input_checks import check_head_ct, mri_reason
 from la_outcomes.imaging.nifti import read_image, write_image
 from la_outcomes.imaging.pseudonyms import Pseudonyms
 from la_outcomes.provenance import Run
@@ -118,7 +118,7 @@ def _written(scan: BidsScan, image: Image, facts: dict[str, Any], out_dir: Path)
         "scan_id": scan.scan_id, "patient_id": scan.patient_id, "modality": scan.modality, "path": path.name,
         "sha256": sha256_file(path), "pixel_spacing_mm": round(float(image.spacing_mm[0]), 5),
         "slice_spacing_mm": round(spacing, 4),
-        "gantry_tilt_deg": round(lean_deg(image), 2) if is_sheared(image.affine) else 0.0,
+        "gantry_tilt_deg": round(lean_deg(image.affine), 2) if is_sheared(image.affine) else 0.0,
     } | {name: value for name, value in facts.items() if value is not None}  # fmt: skip
 
 

@@ -5,6 +5,7 @@ Only the attributes in ``TAGS`` are kept. pydicom's warnings and errors quote va
 
 from __future__ import annotations
 
+import struct
 import warnings
 import zlib
 from collections.abc import Iterable
@@ -38,7 +39,7 @@ LARGEST_INFLATED = 1 << 30
 DAMAGE = (
     InvalidDicomError, BytesLengthException, OSError, EOFError, ValueError, TypeError, KeyError,
     AttributeError, IndexError, NotImplementedError, OverflowError, RecursionError, MemoryError,
-    AssertionError, zlib.error,
+    AssertionError, ArithmeticError, struct.error, zlib.error,
 )  # fmt: skip
 """What pydicom raises over files that are damaged, malicious or of a kind it does not know."""
 _PIXELS = (0x7FE00008, 0x7FE00009, 0x7FE00010)

@@ -105,6 +105,16 @@ def is_sheared(affine: Affine) -> bool:
     return bool(np.abs(columns.T @ columns - np.eye(3)).max() > _SHEAR_TOLERANCE)
 
 
+def lean_deg(affine: Affine) -> float:
+    """Angle between the way from slice to slice and the slices' normal, degrees: 0 without a tilt."""
+    columns = affine[:3, :3] / np.linalg.norm(affine[:3, :3], axis=0)
+    axis = slice_axis(affine)
+    first, second = (columns[:, other] for other in range(3) if other != axis)
+    normal = np.cross(first, second)
+    cosine = abs(columns[:, axis] @ normal) / np.linalg.norm(normal)
+    return float(np.degrees(np.arccos(min(float(cosine), 1.0))))
+
+
 def slice_axis(affine: Affine) -> int:
     """The axis that leans: the one beside the two that are nearest to a right angle.
 

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from la_outcomes.imaging.geometry import Image, orthogonal_grid, resample_to, volume_ml
+from la_outcomes.imaging.geometry import Image, lean_deg, orthogonal_grid, resample_to, volume_ml
 
 Volume = npt.NDArray[np.floating[Any]]
 Mask = npt.NDArray[np.bool_]
@@ -23,6 +23,7 @@ Modality = Literal["CT", "CT without skull", "not CT"]
 
 FEWEST_SLICES = 8
 THICKEST_SLICE_MM = 10.5
+STEEPEST_TILT_DEG = 40.0
 GRID_MM = 3.0
 BONE_HU = 180.0
 BRAIN_HU = (-10.0, 90.0)
@@ -116,6 +117,8 @@ def _slices_reason(image: Image) -> str | None:
         return f"too few slices: {slices}, at least {FEWEST_SLICES} are needed"
     if spacing > THICKEST_SLICE_MM:
         return f"slices lie {spacing:.1f} mm apart, at most {THICKEST_SLICE_MM:g} mm can be used"
+    if (lean := lean_deg(image.affine)) > STEEPEST_TILT_DEG:
+        return f"slices lean by {lean:.0f} degrees, more than any gantry tilts"
     extents = np.array(image.shape) * image.spacing_mm
     if extents.min() < SHORTEST_BRAIN_MM:
         return f"brain not covered: the image is only {extents.min():.0f} mm wide in one direction"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Literal
 import numpy as np
 
 from la_outcomes.errors import InputError
-from la_outcomes.imaging.geometry import Image, is_sheared, slice_axis
+from la_outcomes.imaging.geometry import Image, is_sheared, lean_deg
 from la_outcomes.imaging.head_ct import examine_head
 from la_outcomes.imaging.nifti import SUFFIXES, orientation_of, read_image
 
@@ -101,7 +100,7 @@ def _geometry_lines(image: Image) -> Iterator[str]:
     yield f"{size} voxels, {step} mm apart; one voxel is {image.voxel_volume_ml * 1000:.4g} mm3"
     yield f"axes point to {orientation_of(image.affine)}; values {image.data.min():g} to {image.data.max():g}"
     if is_sheared(image.affine):
-        tilt, apart = lean_deg(image), slice_distance_mm(image)
+        tilt, apart = lean_deg(image.affine), slice_distance_mm(image)
         yield f"gantry tilt {tilt:.1f} degrees, held in the affine; slices {apart:.3g} mm apart"
 
 
@@ -120,16 +119,6 @@ def slice_distance_mm(image: Image) -> float:
         if lean <= min(leans) + _SQUARE
     ]
     return image.voxel_volume_ml * 1000 / min(square)
-
-
-def lean_deg(image: Image) -> float:
-    """Angle between the way from slice to slice and the slices' normal, degrees."""
-    axis = slice_axis(image.affine)
-    step = image.affine[:3, axis]
-    first, second = (image.affine[:3, other] for other in range(3) if other != axis)
-    normal = np.cross(first, second)
-    cosine = float(abs(step @ normal) / (np.linalg.norm(step) * np.linalg.norm(normal)))
-    return math.degrees(math.acos(min(cosine, 1.0)))
 
 
 def _describe_dicom(path: Path, expected: Expected) -> Description:

@@ -83,8 +83,16 @@ def _wait(process: subprocess.Popen[bytes], tool: WmhTool) -> int:
         ) from error
     finally:
         if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)
+            _kill(process)
             process.wait()
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    """End the tool, and its children where the system has process groups."""
+    if hasattr(os, "killpg"):
+        os.killpg(process.pid, signal.SIGKILL)
+    else:
+        process.kill()
 
 
 def _read(tool: WmhTool, path: Path, flair: Image) -> Image:

@@ -124,3 +124,16 @@ def test_a_copy_under_another_name_is_left_out(tmp_path: Path) -> None:
     again.PixelData = bytes(len(again.PixelData))
     again.save_as(tmp_path / "again")
     assert len(without_copies(series_in(tmp_path).slices)) == 6
+
+
+def test_a_codestream_cut_in_its_table_of_offsets_is_refused(tmp_path: Path) -> None:
+    """Met by a fuzzer: pydicom's struct.error over two bytes of encapsulated pixels."""
+    (path,) = write_series(tmp_path, EVEN[:1])
+    packed = compressed(pydicom.dcmread(path), "JPEG 2000")
+    packed.PixelData = packed.PixelData[:8]
+    packed["PixelData"].VR, packed["PixelData"].is_undefined_length = "OB", True
+    packed.save_as(path)
+    for series in find_series(tmp_path).series:
+        for one in series.slices:
+            with pytest.raises(InputError, match="decoded"):
+                read_pixels(one, "CT")
