@@ -29,7 +29,7 @@ class Configuration:
 
 
 PLANNED = "nnunet"
-DEFAULT = "0.9mm"
+DEFAULT = "0.9mm-3slices"
 CONFIGURATIONS: Mapping[str, Configuration] = {
     PLANNED: Configuration(InputSpec(320, 0.7)),
     "0.9mm": Configuration(InputSpec(224, 0.9), (16, 32, 64, 128), 2),
