@@ -34,13 +34,16 @@ def with_analyses(folder: Path) -> None:
     use(folder, ROOT / "analyses")
 
 
-def without_packaged_model(phantoms: Path, folder: Path) -> dict[str, str]:
-    """The packaged model is used where the installation holds it, else the phantom's."""
-    if (FOLDER / LA_MODEL / "model.json").exists():
-        return {}
+def phantoms_model(phantoms: Path, folder: Path) -> dict[str, str]:
+    """A model that knows phantoms in the place of the packaged one, which knows heads."""
     use(folder, phantoms / "toy")
-    return {"= 'la-ct-sim'": "= 'toy'", "<> 'la-ct-sim'": "<> 'toy'", "activate la-ct-sim": "activate toy",
-            "la-ct-sim": "toy"}  # fmt: skip
+    return {"= 'la-ct-sim'": "= 'toy'", "<> 'la-ct-sim'": "<> 'toy'", "la-ct-sim": "toy"}
+
+
+def packaged_model(phantoms: Path, folder: Path) -> dict[str, str]:
+    """The packaged model itself, where the installation holds it."""
+    held = (FOLDER / LA_MODEL / "model.json").exists()
+    return {} if held else phantoms_model(phantoms, folder)
 
 
 def test_what_is_not_run_says_why_and_what_is_run_is_known() -> None:
@@ -80,11 +83,10 @@ def test_tutorial(tmp_path: Path, demo: Path, phantoms: Path) -> None:
         "make demo": "test -f demo/registry.duckdb",
         "source .venv/bin/activate": "true",
         "la-outcomes report --registry my.duckdb --out my-study || true": "true",
-        **without_packaged_model(phantoms, tmp_path),
+        **packaged_model(phantoms, tmp_path),
     }
     Reader(tmp_path, small).follow(ROOT / "docs" / "tutorial.md")
-    scans = list((tmp_path / "my-results" / "overlays").glob("*.png"))
-    assert len(scans) == 1
+    assert len(list((tmp_path / "my-results" / "shards").glob("*.json"))) == 1
 
 
 @pytest.mark.parametrize("page", ["query.md", "analysis.md"])
@@ -120,7 +122,7 @@ def test_cts_to_sql(tmp_path: Path, phantoms: Path) -> None:
     for number in range(1, 3):
         (tmp_path / "cts").mkdir(exist_ok=True)
         shutil.copy(phantoms / "cts" / f"h{number:02d}.nii.gz", tmp_path / "cts" / f"p{number:02d}.nii.gz")
-    Reader(tmp_path, without_packaged_model(phantoms, tmp_path)).follow(HOW_TO / "cts-to-sql.md")
+    Reader(tmp_path, phantoms_model(phantoms, tmp_path)).follow(HOW_TO / "cts-to-sql.md")
     table = pd.read_csv(tmp_path / "tables" / "current_la_volume.csv")
     assert table["la_volume_ml"].notna().all()
     assert len(table) == 2
@@ -129,7 +131,7 @@ def test_cts_to_sql(tmp_path: Path, phantoms: Path) -> None:
 def test_dicom_archive(tmp_path: Path, heads: Path, phantoms: Path) -> None:
     for number, folder in enumerate(sorted((heads / "dicom").iterdir()), start=1):
         shutil.copytree(folder, tmp_path / "archive" / f"p{number:02d}")
-    Reader(tmp_path, without_packaged_model(phantoms, tmp_path)).follow(HOW_TO / "dicom-archive.md")
+    Reader(tmp_path, packaged_model(phantoms, tmp_path)).follow(HOW_TO / "dicom-archive.md")
     assert len(pd.read_csv(tmp_path / "scans" / "scans.csv")) == 4
 
 
@@ -156,7 +158,7 @@ def test_pages_about_models(tmp_path: Path, phantoms: Path, page: str) -> None:
     use(tmp_path, phantoms)
     for path in (tmp_path / phantoms.name).iterdir():
         path.rename(tmp_path / path.name)
-    small = without_packaged_model(phantoms, tmp_path)
+    small = phantoms_model(phantoms, tmp_path)
     if page == "swap-model.md":
         table = pd.read_csv(tmp_path / "scans.csv").head(2)
         table.to_csv(tmp_path / "scans.csv", index=False)
