@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -189,8 +190,7 @@ def _twins(slices: list[Dataset]) -> list[Dataset]:
     """The same places with other pixels, as in a time series."""
     twins = []
     for number, one in enumerate(slices):
-        twin = Dataset(one)
-        twin.file_meta = one.file_meta
+        twin = deepcopy(one)
         twin.SOPInstanceUID = f"1.2.9.{number}"
         twin.PixelData = (np.frombuffer(one.PixelData, np.uint16) + 7).astype(np.uint16).tobytes()
         twins.append(twin)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import zipfile
 from collections.abc import Iterator
+from copy import deepcopy
 from dataclasses import dataclass, replace
 from itertools import cycle
 from pathlib import Path
@@ -103,8 +104,7 @@ def _write(target: Path, content: bytes) -> None:
 
 def replace_uid(one: Dataset) -> Dataset:
     """The same image under another name."""
-    again = Dataset(one)
-    again.file_meta = one.file_meta
+    again = deepcopy(one)
     again.SOPInstanceUID = generate_uid()
     return again
 

@@ -154,7 +154,7 @@ def convert_series(series: Series, kind: ScanKind, path: Path) -> tuple[dict[str
         reason = check_head_ct(written) if kind == "CT" else None
         if reason is not None:
             raise InputError(reason)
-    except InputError:
+    except BaseException:
         path.unlink()
         raise
     return _scan_columns(series, stack, path), report

@@ -35,7 +35,7 @@ TAGS = (
     "RescaleSlope", "RescaleIntercept", "BurnedInAnnotation", "ConversionType",
     "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence",
 )  # fmt: skip
-LARGEST_INFLATED = 1 << 30
+LARGEST_INFLATED = 1 << 28
 DAMAGE = (
     InvalidDicomError, BytesLengthException, OSError, EOFError, ValueError, TypeError, KeyError,
     AttributeError, IndexError, NotImplementedError, OverflowError, RecursionError, MemoryError,
@@ -56,7 +56,7 @@ def read_header(path: Path) -> Dataset | None:
 def read_dicom(path: Path, *, tags: Iterable[str] | None = None) -> Dataset | None:
     """A DICOM file's attributes (``tags``, or everything with the pixels); None where it cannot be read.
 
-    A deflated file is inflated up to 1 GiB and no further.
+    A deflated file is inflated up to 256 MiB and no further.
     """
     wanted = None if tags is None else list(tags)
     with warnings.catch_warnings():

@@ -20,7 +20,7 @@ from pydicom.uid import RLELossless, SecondaryCaptureImageStorage, generate_uid
 
 from la_outcomes.errors import InputError
 from la_outcomes.imaging.dicom_frames import Slice, number_of_frames
-from la_outcomes.imaging.dicom_header import DAMAGE, read_dicom, whole_number
+from la_outcomes.imaging.dicom_header import DAMAGE, read_dicom, text_of, whole_number
 from la_outcomes.imaging.geometry import Array
 
 AIR_HU = -1024.0
@@ -78,18 +78,26 @@ def _opened(path: Path, changed: int) -> Dataset:
 
 
 def _decode(dataset: Dataset, one: Slice) -> Array:
-    if whole_number(dataset, "SamplesPerPixel") != 1 or whole_number(dataset, "BitsAllocated") not in (
-        8,
-        16,
-        32,
-    ):
+    bits = whole_number(dataset, "BitsAllocated")
+    shades = text_of(dataset, "PhotometricInterpretation").startswith("MONOCHROME")
+    if whole_number(dataset, "SamplesPerPixel") != 1 or bits not in (8, 16, 32) or not shades:
         raise ValueError("not one value a pixel")
     syntax = dataset.file_meta.TransferSyntaxUID
     frame = one.frame if number_of_frames(dataset) > 1 else 0
+    if not syntax.is_compressed:
+        _check_length(dataset, bits // 8)
     if not syntax.is_compressed or syntax == RLELossless:
         values = pixel_array(dataset, index=frame, raw=True)
         return _without_other_bits(np.asarray(values), dataset)
     return _by_gdcm(get_frame(dataset.PixelData, frame, number_of_frames=number_of_frames(dataset)), dataset)
+
+
+def _check_length(dataset: Dataset, bytes_a_pixel: int) -> None:
+    """Pixels that are not as many as the header says would be laid out wrongly; one byte may fill up."""
+    sides = whole_number(dataset, "Rows") * whole_number(dataset, "Columns")
+    expected = sides * bytes_a_pixel * number_of_frames(dataset)
+    if len(dataset.PixelData) not in (expected, expected + 1):
+        raise ValueError("not as many pixels as the header says")
 
 
 def _without_other_bits(values: Array, dataset: Dataset) -> Array:

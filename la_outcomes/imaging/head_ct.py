@@ -24,6 +24,7 @@ Modality = Literal["CT", "CT without skull", "not CT"]
 FEWEST_SLICES = 8
 THICKEST_SLICE_MM = 10.5
 STEEPEST_TILT_DEG = 40.0
+LARGEST_IMAGE_MM = 2500.0
 GRID_MM = 3.0
 BONE_HU = 180.0
 BRAIN_HU = (-10.0, 90.0)
@@ -120,6 +121,8 @@ def _slices_reason(image: Image) -> str | None:
     if (lean := lean_deg(image.affine)) > STEEPEST_TILT_DEG:
         return f"slices lean by {lean:.0f} degrees, more than any gantry tilts"
     extents = np.array(image.shape) * image.spacing_mm
+    if extents.max() > LARGEST_IMAGE_MM:
+        return f"the image would be {extents.max() / 1000:.3g} m wide: its spacing must be wrong"
     if extents.min() < SHORTEST_BRAIN_MM:
         return f"brain not covered: the image is only {extents.min():.0f} mm wide in one direction"
     return None

@@ -137,3 +137,16 @@ def test_a_codestream_cut_in_its_table_of_offsets_is_refused(tmp_path: Path) -> 
         for one in series.slices:
             with pytest.raises(InputError, match="decoded"):
                 read_pixels(one, "CT")
+
+
+@pytest.mark.parametrize(("name", "value"), [("Rows", 91), ("PhotometricInterpretation", "RGB")])
+def test_pixels_that_are_not_what_the_header_says_are_refused(
+    tmp_path: Path, name: str, value: object
+) -> None:
+    (path,) = write_series(tmp_path, EVEN[:1])
+    one = pydicom.dcmread(path)
+    setattr(one, name, value)
+    one.save_as(path)
+    (found,) = series_in(tmp_path).slices
+    with pytest.raises(InputError, match="decoded"):
+        read_pixels(found, "CT")

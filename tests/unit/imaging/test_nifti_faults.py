@@ -61,3 +61,8 @@ def test_no_gantry_tilts_by_eighty_degrees() -> None:
     affine = image.affine.copy()
     affine[0, 2] = 30
     assert "more than any gantry" in str(check_head_ct(Image(image.data, affine)))
+
+
+def test_an_image_of_a_kilometre_is_refused() -> None:
+    image = head()
+    assert "m wide" in str(check_head_ct(Image(image.data, image.affine * [[1e6], [1e6], [1], [1]])))
