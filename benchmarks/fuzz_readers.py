@@ -51,7 +51,6 @@ from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
 
 logging.getLogger("nibabel.global").setLevel(logging.CRITICAL)
 FOLDER = Path(tempfile.mkdtemp(dir="/dev/shm" if Path("/dev/shm").is_dir() else None))
-os.environ["LA_OUTCOMES_MEMORY_GB"] = "2"
 
 
 def nifti(data: bytes) -> None:
@@ -177,6 +176,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=600)
     parser.add_argument("--corpus", type=Path, default=None)
     asked = parser.parse_args()
+    os.environ["LA_OUTCOMES_MEMORY_GB"] = "2"
     if atheris is None:
         count = at_random(asked.target, asked.seconds)
         print(f"{asked.target}: {count} inputs changed at random, no finding; atheris is not installed")
