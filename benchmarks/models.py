@@ -28,20 +28,18 @@ import pandas as pd
 from scipy import ndimage
 
 from benchmarks.model_rows import ct_facts, flair_facts
-from la_outcomes.analysis.agreement import lins_ccc
+from benchmarks.model_tables import figures, report
 from la_outcomes.imaging.geometry import Image, volume_ml
 from la_outcomes.imaging.nifti import read_image, read_mask
 from la_outcomes.imaging.pictures import overlay_png
 from la_outcomes.pretraining.ct_takes import HELD_OUT
 from la_outcomes.segmentation.brain import flair_brain
-from la_outcomes.segmentation.bundle import Bundle, load_bundle
+from la_outcomes.segmentation.bundle import Bundle, load_bundle, read_card, write_card
 from la_outcomes.segmentation.labels.wmh_model import flair_by_model
 from la_outcomes.segmentation.measurement import HeadMeasurement
 from la_outcomes.segmentation.preprocessing import keep_volume
 from la_outcomes.segmentation.volumetry import dice
 
-BINS = (0.0, 1e-6, 2.0, 5.0, 15.0, 60.0, 1000.0)
-BIN_NAMES = ("none", "< 2 mL", "2-5 mL", "5-15 mL", "15-60 mL", "> 60 mL")
 SMOOTHINGS_MM = (0.0, 1.0, 2.0, 3.0)
 
 Mask = npt.NDArray[np.bool_]
@@ -138,92 +136,6 @@ def rows_of(bed: Path, part: str, bundle: Bundle, modality: str, out: Path) -> p
     return pd.read_csv(file)
 
 
-def agreement(rows: pd.DataFrame) -> str:
-    """CCC, r, slope and mean error of volumes."""
-    truth, found = rows["truth_ml"].to_numpy(), rows["predicted_ml"].to_numpy()
-    if len(rows) < 3:
-        return "too few"
-    slope = float(np.polyfit(truth, found, 1)[0])
-    r = np.corrcoef(truth, found)[0, 1]
-    return (
-        f"CCC {lins_ccc(truth, found).ccc:.3f}, r {r:.3f}, slope {slope:.2f}, "
-        f"mean error {np.mean(found - truth):+.2f} mL"
-    )
-
-
-def quartiles(values: pd.Series[float]) -> str:
-    """Median and quartiles."""
-    kept = values.dropna()
-    return "-" if kept.empty else "{:.2f} ({:.2f}-{:.2f})".format(*kept.quantile([0.5, 0.25, 0.75]))
-
-
-def load_table(rows: pd.DataFrame) -> str:
-    """By load: Dice, volume error, median (quartiles)."""
-    rows = rows.assign(
-        bin=np.digitize(rows["truth_ml"], BINS[1:-1]), error=rows["predicted_ml"] - rows["truth_ml"]
-    )
-    lines = [
-        "| load | n | DSC | mean DSC | predicted - true, mL | predicted, mL |",
-        "|---|---|---|---|---|---|",
-    ]
-    for number, name in enumerate(BIN_NAMES):
-        part = rows[rows["bin"] == number]
-        if len(part):
-            mean = "-" if part["dice"].isna().all() else f"{part['dice'].mean():.2f}"
-            cells = [name, len(part), quartiles(part["dice"]), mean]
-            cells += [quartiles(part["error"]), quartiles(part["predicted_ml"])]
-            lines.append("| " + " | ".join(map(str, cells)) + " |")
-    return "\n".join(lines)
-
-
-def group_table(rows: pd.DataFrame, column: str) -> str:
-    """By a column: n, mean Dice above 2, 5 and 15 mL, agreement, false volume."""
-    lines = [
-        f"| {column} | n | mean DSC > 2 / > 5 / > 15 mL | agreement | false mL on lesion-free heads (n) |",
-        "|---|---|---|---|---|",
-    ]
-    for name, part in [*rows.groupby(column), ("all", rows)]:
-        above = " / ".join(f"{part.loc[part['truth_ml'] > least, 'dice'].mean():.2f}" for least in (2, 5, 15))
-        free = part.loc[part["truth_ml"] == 0, "predicted_ml"]
-        told = f"{free.mean():.2f} ({len(free)})" if len(free) else "-"
-        lines.append(f"| {name} | {len(part)} | {above} | {agreement(part)} | {told} |")
-    return "\n".join(lines)
-
-
-def infarct_lines(rows: pd.DataFrame) -> str:
-    """Share of infarcts labelled as lesion, of those above 1 mL."""
-    lines = []
-    for name in ("acute", "old"):
-        part = rows[rows[f"{name}_ml"] > 1]
-        share = part[f"{name}_labelled"]
-        pooled = float((share * part[f"{name}_ml"]).sum() / max(part[f"{name}_ml"].sum(), 1e-9))
-        lines.append(
-            f"- {name} infarcts (n {len(part)}): mean share labelled {100 * share.mean():.1f} %, "
-            f"median {100 * share.median():.1f} %, of all their volume {100 * pooled:.1f} %"
-        )
-    return "\n".join(lines)
-
-
-def ceiling_line(rows: pd.DataFrame, least_ml: float) -> str:
-    """The model's mean Dice beside the ceiling's, above a volume."""
-    part = rows[(rows["truth_ml"] > least_ml) & rows["ceiling_dice"].notna()]
-    ceiling_mean, own = part["ceiling_dice"].mean(), part["dice"].mean()
-    return f"Ceiling above {least_ml:g} mL: mean DSC {ceiling_mean:.2f}, the model {own:.2f} (n {len(part)})."
-
-
-def report(rows: pd.DataFrame, name: str) -> str:
-    """The tables of one model."""
-    parts = [f"### {name}: {len(rows)} volumes, model {rows['model_sha256'].iloc[0][:12]}"]
-    parts += [load_table(rows), group_table(rows, "anatomy")]
-    for column in ("vendor_seen", "vendor", "has_skull", "thickness_mm"):
-        if column in rows:
-            parts.append(group_table(rows, column))
-    parts.append(infarct_lines(rows))
-    if "ceiling_dice" in rows:
-        parts += [ceiling_line(rows, least) for least in (2, 15)]
-    return "\n\n".join(parts)
-
-
 def real_ct(path: Path, bundle: Bundle, out: Path) -> str:
     """What the model says of a real CT, and a picture of it."""
     image = read_image(path)
@@ -270,6 +182,9 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--real-ct", type=Path, nargs="*", default=[], help="CTs to be looked at")
     parser.add_argument("--real-flair", type=Path, nargs="*", default=[], help="FLAIRs to be looked at")
+    parser.add_argument(
+        "--into-card", type=Path, help="bundle whose card gets the figures; one model at a time"
+    )
     asked = parser.parse_args(argv)
     made = {"ct": asked.ct, "flair": asked.flair}
     for modality, path in made.items():
@@ -277,6 +192,10 @@ def main(argv: list[str] | None = None) -> None:
             bundle = load_bundle(path, modality=modality.upper())
             rows = rows_of(asked.bed, asked.part, bundle, modality, asked.out)
             print(report(rows, bundle.name), end="\n\n")
+            if asked.into_card is not None:
+                write_card(
+                    asked.into_card, read_card(asked.into_card) | {"figures": figures(rows, asked.part)}
+                )
             shown = asked.real_ct if modality == "ct" else asked.real_flair
             print(*(SHOW[modality](scan, bundle, asked.out) for scan in shown), sep="\n")
 

@@ -102,13 +102,25 @@ def test_the_ceiling_falls_with_the_noise() -> None:
 
 
 def test_loads_are_told_apart_in_the_table() -> None:
-    models = _script("models")
+    models = _script("model_tables")
     rows = pd.DataFrame(
         {"truth_ml": [0.0, 1.0, 3.0, 10.0, 30.0, 80.0], "predicted_ml": [0.5, 1.0, 3.0, 9.0, 33.0, 60.0]}
     ).assign(dice=[np.nan, 0.2, 0.4, 0.5, 0.6, 0.7])
     lines = models.load_table(rows).splitlines()
     assert [line.split(" | ")[0].strip("| ") for line in lines[2:]] == list(models.BIN_NAMES)
     assert "-20.00" in lines[-1]
+
+
+def test_the_card_gets_figures_by_load_and_vendor() -> None:
+    models = _script("model_tables")
+    rows = pd.DataFrame(
+        {"truth_ml": [0.0, 10.0, 20.0, 40.0], "predicted_ml": [1.0, 10.0, 20.0, 40.0]}
+    ).assign(dice=[np.nan, 0.5, 0.6, 0.7], vendor_seen=[True, True, True, False], anatomy="a")
+    told = models.figures(rows, "test")
+    assert told["load none"] == {"volumes": 1, "false_ml_lesion_free": 1.0, "error_ml": 1.0}
+    assert told["all"]["dice"] == pytest.approx(0.6)
+    assert told["vendor never trained on"]["volumes"] == 1
+    assert "no patient" in told["what"]
 
 
 def test_every_other_round_of_the_bed_is_of_the_vendor_held_out() -> None:
