@@ -48,6 +48,8 @@ DEFORMATION = "-m NMI -n 50 -e 0.5 -s 6vox 2vox"
 BRIGHTEST = 1.6
 LONGEST_MM = 4.0
 SHRINKAGE = 0.5
+LEAST_OVERLAP = 0.6
+LARGEST_TURN_DEG = 75.0
 DEEP_VOXELS = 2
 _TISSUE_RANGE_HU = (0.0, 45.0)
 _BRAIN_RANGE_HU = (-10.0, 60.0)
@@ -132,18 +134,31 @@ def jacobian(field: sitk.Image) -> Volume:
 def rigid_alignment(fixed: WorkingScan, moving: WorkingScan, start: Matrix | None = None) -> Matrix:
     """From CT to FLAIR points (RAS mm): by the brains alone, then by the brain's edges and folds.
 
-    ``start`` is where the search begins (None: the brains' centres on each other).
+    ``start`` is where the search begins (None: the brains' centres on each other). Where it ends with brains
+    that hardly overlap, or turned by more than heads are in scanners, it begins once more from the centres.
     """
-    if start is None:
-        start = np.eye(4)
-        start[:3, 3] = centre_mm(moving) - centre_mm(fixed)
-    ct = np.clip(np.where(fixed.mask, fixed.image.data, 0.0), *_BRAIN_RANGE_HU)
-    top = float(np.percentile(moving.image.data[moving.mask], 95))
-    flair = np.where(moving.mask, np.clip(moving.image.data / top * 100.0, 0.0, 130.0), 0.0)
-    rough = align(START, _like(fixed.image, ct), _like(moving.image, flair), start)
+    centred = np.eye(4)
+    centred[:3, 3] = centre_mm(moving) - centre_mm(fixed)
+    rough = _rough_alignment(fixed, moving, centred if start is None else start)
+    if start is not None and _is_astray(fixed, moving, rough):
+        rough = _rough_alignment(fixed, moving, centred)
     smooth = _like(moving.image, blurred(moving.image.data, 1.0))
     where = _like(fixed.image, near_brain(fixed))
     return align(REFINEMENT, _like(fixed.image, brain_hu(fixed)), smooth, rough, where)
+
+
+def _rough_alignment(fixed: WorkingScan, moving: WorkingScan, start: Matrix) -> Matrix:
+    ct = np.clip(np.where(fixed.mask, fixed.image.data, 0.0), *_BRAIN_RANGE_HU)
+    top = float(np.percentile(moving.image.data[moving.mask], 95))
+    flair = np.where(moving.mask, np.clip(moving.image.data / top * 100.0, 0.0, 130.0), 0.0)
+    return align(START, _like(fixed.image, ct), _like(moving.image, flair), start)
+
+
+def _is_astray(fixed: WorkingScan, moving: WorkingScan, matrix: Matrix) -> bool:
+    """The scans' axes differ by more than any head turns, or little of the CT's mask is in the FLAIR's."""
+    turn_deg = np.degrees(np.arccos(np.clip((np.trace(matrix[:3, :3]) - 1) / 2, -1, 1)))
+    there = carry(_like(moving.image, moving.mask), fixed.image, affine_transform(matrix)).data > 0.5
+    return bool(turn_deg > LARGEST_TURN_DEG or there[fixed.mask].mean() < LEAST_OVERLAP)
 
 
 def align(settings: str, fixed: Image, moving: Image, start: Matrix, where: Image | None = None) -> Matrix:

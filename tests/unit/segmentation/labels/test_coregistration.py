@@ -15,8 +15,10 @@ from la_outcomes.segmentation.labels.coregistration import (
     carry,
     coregister,
     jacobian,
+    rigid_alignment,
 )
 from la_outcomes.segmentation.labels.pseudo_labels import binarise
+from la_outcomes.segmentation.labels.working import cropped, working_scan
 
 
 def _run(pair: Pair) -> Coregistration:
@@ -33,6 +35,18 @@ def test_a_turned_and_shifted_flair_is_found(turned: tuple[Pair, Coregistration]
     pair, found = turned
     assert error_mm(affine_transform(found.rigid), pair, pair.inside_ct).mean() < 1.0
     assert error_mm(found.transform, pair, pair.inside_ct).mean() < 1.5
+
+
+def test_a_search_that_went_astray_begins_again(turned: tuple[Pair, Coregistration]) -> None:
+    """From a head on its face, half a head away."""
+    pair, found = turned
+    fixed = cropped(working_scan(pair.ct, pair.inside_ct, outside=-1000.0))
+    moving = working_scan(pair.flair, pair.inside_flair, outside=0.0)
+    start = np.diag([1.0, -1.0, -1.0, 1.0])
+    start[:3, 3] = (40.0, 0.0, 30.0)
+    matrix = rigid_alignment(fixed, moving, start)
+    assert error_mm(affine_transform(matrix), pair, pair.inside_ct).mean() < 1.0
+    assert np.abs(matrix - found.rigid).max() < 0.5
 
 
 def test_the_carried_mask_lies_on_the_lesion(turned: tuple[Pair, Coregistration]) -> None:
