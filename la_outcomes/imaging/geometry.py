@@ -118,13 +118,15 @@ def lean_deg(affine: Affine) -> float:
 def slice_axis(affine: Affine) -> int:
     """The axis that leans: the one beside the two that are nearest to a right angle.
 
-    For a tilted CT these two span the slices. For an orthogonal grid the third axis is returned.
+    For a tilted CT these two span the slices. For an orthogonal grid the third axis is returned; where two
+    pairs are at right angles (a tilt about one of the slices' own axes, written exactly) the later axis.
     """
     if not is_sheared(affine):
         return 2
     columns = affine[:3, :3] / np.linalg.norm(affine[:3, :3], axis=0)
     cosines = np.abs(columns.T @ columns)
-    return int(np.argmin([cosines[1, 2], cosines[0, 2], cosines[0, 1]]))
+    beside = np.array([cosines[1, 2], cosines[0, 2], cosines[0, 1]])
+    return int(np.flatnonzero(beside <= beside.min() + _SHEAR_TOLERANCE)[-1])
 
 
 def to_sitk(image: Image) -> sitk.Image:

@@ -16,6 +16,7 @@ from la_outcomes.imaging.geometry import (
     from_sitk,
     index_image,
     is_sheared,
+    lean_deg,
     orthogonal_grid,
     resample_to,
     slice_axis,
@@ -212,6 +213,14 @@ def test_the_orthogonal_grid_of_a_tilted_scan_keeps_the_planes_of_its_slices() -
     assert slice_axis(image.affine) == 2
     _, grid = orthogonal_grid(image, (1, 1, 5))
     np.testing.assert_allclose(grid[:3, :2], image.affine[:3, :2], atol=1e-9)
+
+
+@pytest.mark.parametrize("tilt_deg", [-18.0, -0.5, 0.5, 20.0])
+def test_a_tilt_written_exactly_leans_the_way_from_slice_to_slice(tilt_deg: float) -> None:
+    tilt, affine = np.radians(tilt_deg), np.eye(4)
+    affine[:3, :3] = [[0.5, 0, 0], [0, 0.5 * np.cos(tilt), 0], [0, 0.5 * np.sin(tilt), 5 / np.cos(tilt)]]
+    assert slice_axis(affine) == 2
+    assert lean_deg(affine) == pytest.approx(abs(tilt_deg))
 
 
 def test_a_grid_needs_a_spacing() -> None:
