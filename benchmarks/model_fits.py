@@ -54,8 +54,11 @@ def figures(rows: pd.DataFrame) -> list[dict[str, float]]:
     return [{name: float(row[f"figure_{name}"]) for name in FIGURES} for _, row in rows.iterrows()]
 
 
-def brain_section(rows: pd.DataFrame) -> dict[str, Any]:
-    """Both brain masks against the drawn one where that is known, and which is used."""
+def brain_section(rows: pd.DataFrame, card: dict[str, Any] | None = None) -> dict[str, Any]:
+    """Both brain masks against the drawn one where that is known, and which is used.
+
+    ``log_odds`` of the card, from which on a place is brain, is kept: the rows were measured with it.
+    """
     rows = rows[rows["inside_true_ml"].notna()]
     found: dict[str, Any] = {"heads": len(rows)}
     for name in ("thresholds", "network"):
@@ -70,13 +73,15 @@ def brain_section(rows: pd.DataFrame) -> dict[str, Any]:
     ours, theirs = found["network"], found["thresholds"]
     better = all(ours[name] >= theirs[name] for name in ("dice_mean", "dice_worst"))
     better &= ours["icv_error_mean"] <= theirs["icv_error_mean"]
-    return {"mask": "network" if better else "thresholds", "measured": found}
+    known = dict((card or {}).get("brain") or {})
+    kept = {"log_odds": known["log_odds"]} if "log_odds" in known else {}
+    return {"mask": "network" if better else "thresholds", **kept, "measured": found}
 
 
-def sections(rows: pd.DataFrame, modality: str) -> dict[str, Any]:
+def sections(rows: pd.DataFrame, card: dict[str, Any]) -> dict[str, Any]:
     """The card's sections, fitted on validation heads."""
-    brain = {"brain": brain_section(rows)}
-    if modality != "CT":
+    brain = {"brain": brain_section(rows, card)}
+    if card["modality"] != "CT":
         return brain
     line = fit_line(rows["predicted_ml"], rows["tissue_volume_ml"])
     interval = fit_interval(readings(rows), rows["visible_la_volume_ml"], list(rows["anatomy"]))
@@ -180,7 +185,7 @@ def main(argv: list[str] | None = None) -> None:
     if set(rows["model_sha256"]) != {card["weights"]["sha256"]}:
         raise SystemExit(f"{asked.rows} holds rows of another model")
     if asked.what == "fit":
-        card |= sections(rows, card["modality"])
+        card |= sections(rows, card)
         write_card(asked.bundle, card)
         print(f"fitted on {len(rows)} heads; brain mask by the {card['brain']['mask']}")
     print("\n".join(report(rows, card)))

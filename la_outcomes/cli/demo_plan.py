@@ -11,6 +11,8 @@ import pandas as pd
 from la_outcomes.errors import PartlyDoneError
 from la_outcomes.shards import atomic_path
 
+LA_MODEL, WMH_MODEL = "la-ct-sim", "wmh-flair-sim"
+PACKAGED_RESULTS, PACKAGED_SCORES = f"results-{LA_MODEL}", f"scores-{LA_MODEL}"
 _SHARES = {"training": 0.42, "internal_validation": 0.10, "external_test": 0.36, "us_test": 0.12}
 
 
@@ -74,9 +76,9 @@ class Demo:
         return (
             (f"simulate {heads} patients with CT and FLAIR", self.simulate_images),
             (f"simulate {others} clinical patients without images", self.simulate_clinical),
-            ("coregister each FLAIR with its CT, carry its WMH mask over", self.label),
+            (f"find WMH on each FLAIR ({WMH_MODEL}), carry it to the coregistered CT", self.label),
             ("train a small 2D nnU-Net on CT and pseudo-labels", self.train),
-            ("segment every CT and measure its LA volume", self.segment),
+            (f"segment every CT with that model, and with {LA_MODEL}", self.segment),
             ("score the masks against pseudo-labels and truth", self.evaluate),
             ("take all shards into the registry", self.ingest),
             ("run the analyses and write the report", self.report),
@@ -99,12 +101,15 @@ class Demo:
             )
 
     def label(self) -> None:
-        """Pseudo-labels from the WMH masks of the simulated FLAIRs; a failing pair stays without."""
+        """Pseudo-labels from the FLAIRs alone, by the packaged model; a failing pair stays without."""
         from la_outcomes.segmentation.labels.pseudo_labels import label_pairs
+        from la_outcomes.segmentation.labels.sources import configure
+        from la_outcomes.segmentation.packaged import bundle_path
 
         label_pairs(
             self.plan.out / "scans" / "pairs.csv",
             self.plan.out / "labels",
+            source=configure("model", model=bundle_path(WMH_MODEL)),
             infarcts="mask",
             jobs=self.plan.jobs,
         )
@@ -126,13 +131,13 @@ class Demo:
         )
 
     def segment(self) -> None:
-        """Every CT with the demo's own model."""
+        """Every CT with the demo's own model, and with the one that comes with the package."""
         from la_outcomes.segmentation.inference import segment_scans
+        from la_outcomes.segmentation.packaged import bundle_path
 
         plan = self.plan
-        segment_scans(
-            plan.out / "scans" / "scans.csv", plan.out / "model", plan.out / "results", jobs=plan.jobs
-        )
+        for model, out in ((plan.out / "model", "results"), (bundle_path(LA_MODEL), PACKAGED_RESULTS)):
+            segment_scans(plan.out / "scans" / "scans.csv", model, plan.out / out, jobs=plan.jobs)
 
     def evaluate(self) -> None:
         """Against the pseudo-labels, and against what the simulation drew visible on CT."""
@@ -140,26 +145,22 @@ class Demo:
 
         plan = self.plan
         truth = _truth_masks(plan.out / "scans" / "scans.csv", plan.out / "scores" / "truth.csv")
-        references = (
-            ("label", "pseudo-label", plan.out / "labels" / "labels"),
-            ("truth", "visible_la", truth),
-        )
-        for kind, name, reference in references:
-            evaluate(
-                plan.out / "results",
-                reference,
-                plan.out / "scores",
-                reference=kind,
-                name=name,
-                jobs=plan.jobs,
-            )
+        labels = plan.out / "labels" / "labels"
+        for results, kind, name, reference in (
+            ("results", "label", "pseudo-label", labels),
+            ("results", "truth", "visible_la", truth),
+            (PACKAGED_RESULTS, "truth", "visible_la", truth),
+        ):
+            scores = plan.out / ("scores" if results == "results" else PACKAGED_SCORES)
+            evaluate(plan.out / results, reference, scores, reference=kind, name=name, jobs=plan.jobs)
 
     def ingest(self) -> None:
-        """All shards written so far."""
+        """All shards written so far; the demo's own model comes first, and so is the active one."""
         from la_outcomes.registry.ingest import ingest
 
-        folders = [self.plan.out / name for name in ("scans", "clinical", "labels", "results", "scores")]
-        ingest(folders, self.plan.registry)
+        own = ("scans", "clinical", "labels", "results", "scores")
+        for names in (own, (PACKAGED_RESULTS, PACKAGED_SCORES)):
+            ingest([self.plan.out / name for name in names], self.plan.registry)
 
     def report(self) -> None:
         """All scripts; what so few patients cannot answer is named in the report and here."""

@@ -22,7 +22,7 @@ def summary(plan: DemoPlan) -> str:
 
     with closing(open_read_only(plan.registry)) as connection:
         lines = ["", "Everything below is SIMULATED.", *_counts(connection), *_agreement(connection)]
-        lines += _odds_ratio(connection)
+        lines += [*_models(connection), *_odds_ratio(connection)]
     return "\n".join([*lines, "", f"report: {plan.page}", "", "Try next:", *_next(plan)])
 
 
@@ -54,6 +54,21 @@ def _agreement(connection: duckdb.DuckDBPyConnection) -> list[str]:
     for printed, statistic, specification in asked:
         found = _results(connection, statistic, specification, "external test")
         lines.append(_line(f"  {printed}", _estimate(found[0]) if found else "no answer in so few patients"))
+    return lines
+
+
+def _models(connection: duckdb.DuckDBPyConnection) -> list[str]:
+    """Each model against the LA drawn visible on the external test's CTs."""
+    rows = connection.execute(
+        "SELECT if(o.is_active, 'the demo''s own', o.name), count(*), median(g.dsc), avg(g.volume_error_ml) "
+        "FROM segmentation_scores g JOIN models o USING (model_sha256) JOIN scans s USING (scan_id) "
+        "JOIN patients p USING (patient_id) WHERE g.reference = 'truth' AND p.cohort = 'external_test' "
+        "GROUP BY o.is_active, o.name ORDER BY o.is_active DESC"
+    ).fetchall()
+    lines = ["external test, against the LA that was drawn visible on CT"]
+    for name, n, dsc, error in rows:
+        told = "no Dice" if dsc is None else f"median DSC {dsc:.2f}"
+        lines.append(_line(f"  {name}", f"{told}, mean error {error:+.1f} mL, n = {n}"))
     return lines
 
 

@@ -25,7 +25,7 @@ def command(
         str,
         typer.Option(
             help="mask (given), command (external tool), model (FLAIR bundle), classical (weak fall-back), "
-            "or auto: the mask where a pair has one, else classical"
+            "or auto: the mask where a pair has one, else the model"
         ),
     ] = "auto",
     wmh_tool: Annotated[
@@ -33,7 +33,8 @@ def command(
         typer.Option(help="the tool behind the masks or the command: a recipe's name or a YAML file"),
     ] = None,
     wmh_model: Annotated[
-        str | None, typer.Option(help="a packaged FLAIR model's name (wmh-flair-sim), or a bundle's folder")
+        str | None,
+        typer.Option(help="FLAIR model of auto and model: a bundle's folder instead of wmh-flair-sim"),
     ] = None,
     infarct: Annotated[
         str,
@@ -55,8 +56,10 @@ def command(
     from la_outcomes.execution import count_statuses, raise_if_any_failed
     from la_outcomes.segmentation.labels.pseudo_labels import label_pairs
     from la_outcomes.segmentation.labels.sources import configure
-    from la_outcomes.segmentation.packaged import bundle_path
+    from la_outcomes.segmentation.packaged import WMH_MODEL, bundle_path
 
+    if wmh_model is None and wmh in ("auto", "model"):
+        wmh_model = WMH_MODEL
     source = configure(wmh, wmh_tool, None if wmh_model is None else bundle_path(wmh_model))
     with run_report(None if dry else report, "label") as told:
         with dry_run(dry, jobs, out, table="pseudo_labels", registry=registry):

@@ -20,8 +20,8 @@ from la_outcomes.cli.run_report import ReportOption, run_report
 
 def command(
     scans: Annotated[Path, typer.Argument(help="SCANS.csv (its CT rows) or one NIfTI file")],
-    model: Annotated[str, typer.Option(help="a packaged model's name (la-ct-sim), or a bundle's folder")],
     out: Annotated[Path, typer.Option(help="folder for masks, overlays and shards")],
+    model: Annotated[str, typer.Option(help="a packaged model's name, or a bundle's folder")] = "la-ct-sim",
     jobs: JobsOption = 1,
     cluster: ClusterOption = None,
     dry: DryRunOption = False,
@@ -34,8 +34,9 @@ def command(
 ) -> None:
     """Segment LA on CT with a bundle and measure its volume.
 
-    Writes masks, overlays and one result shard a scan; scans done before with this model are skipped. A
-    scan that is no head CT gets no volume but the reason.
+    The packaged la-ct-sim was trained on simulated scans alone: look at the overlays, and calibrate or
+    fine-tune it for a study. Writes masks, overlays and one result shard a scan; scans done before with this
+    model are skipped. A scan that is no head CT gets no volume but the reason.
     """
     from la_outcomes.execution import count_statuses, raise_if_any_failed
     from la_outcomes.segmentation.inference import segment_scans

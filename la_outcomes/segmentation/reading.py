@@ -25,11 +25,15 @@ _LEAST_LOG_ODDS = 0.5
 
 @dataclass(frozen=True, eq=False)
 class Reading:
-    """Log odds of each structure, (slice, row, column) of ``crop``'s square; ``voxel_ml`` of the square."""
+    """Log odds of each structure, (slice, row, column) of ``crop``'s square; ``voxel_ml`` of the square.
+
+    ``brain_from``: log odds from which on a place is brain, chosen so that the volume comes out right.
+    """
 
     crop: HeadCrop
     log_odds: Mapping[str, Floats]
     voxel_ml: float
+    brain_from: float = 0.0
 
     def gives(self, name: str) -> bool:
         """Whether the network knows the structure."""
@@ -43,7 +47,7 @@ class Reading:
         """
         if not self.gives(BRAIN):
             return np.ones(next(iter(self.log_odds.values())).shape, bool)
-        labels, count = ndimage.label(self.log_odds[BRAIN] > 0)
+        labels, count = ndimage.label(self.log_odds[BRAIN] > self.brain_from)
         if count == 0:
             return np.zeros(labels.shape, bool)
         sizes = np.bincount(labels.ravel())
@@ -53,7 +57,7 @@ class Reading:
 
     def brain_on_scan(self) -> Bools:
         """``brain`` on the scan's grid (i, j, k)."""
-        odds = self.log_odds[BRAIN]
+        odds = self.log_odds[BRAIN] - np.float32(self.brain_from)
         inside, outside = np.maximum(odds, _LEAST_LOG_ODDS), np.minimum(odds, -_LEAST_LOG_ODDS)
         return self.crop.mask_on_scan(np.where(self.brain, inside, outside))
 
@@ -89,7 +93,8 @@ def read_by_network(image: Image, rough_brain: Bools, bundle: Bundle) -> Reading
     margin_mm = BRAIN_MARGIN_MM if serves_as_brain(bundle.card) else 0.0
     crop = locate_head(image, rough_brain, bundle.spec, margin_mm=margin_mm)
     found = bundle.predict(network_input(image, crop, bundle.spec))
-    return Reading(crop, found, crop.row_step * crop.column_step * image.voxel_volume_ml)
+    brain_from = float(dict(bundle.card.get("brain") or {}).get("log_odds", 0.0))
+    return Reading(crop, found, crop.row_step * crop.column_step * image.voxel_volume_ml, brain_from)
 
 
 def serves_as_brain(card: Mapping[str, Any]) -> bool:

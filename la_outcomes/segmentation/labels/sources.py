@@ -57,10 +57,13 @@ class WmhSource:
         rough = flair_brain(flair).intracranial
         if self.model is None:
             return FlairFindings(self._other_wmh(case, flair, rough, infarct, log), rough)
-        found = flair_by_model(flair, rough, _bundle(*self.model))
-        if self.kind == "auto" and case.wmh_mask_path is not None:
-            found = replace(found, wmh=wmh_from_mask(case.wmh_mask_path, flair, self.tool))
-        return found
+        if self.kind == "model" or case.wmh_mask_path is None:
+            return flair_by_model(flair, rough, _bundle(*self.model))
+        given = wmh_from_mask(case.wmh_mask_path, flair, self.tool)
+        try:
+            return replace(flair_by_model(flair, rough, _bundle(*self.model)), wmh=given)
+        except InputError:  # a given mask does not need the model
+            return FlairFindings(given, rough)
 
     def _other_wmh(
         self, case: PairCase, flair: Image, inside: Mask, infarct: Volume | None, log: Path
