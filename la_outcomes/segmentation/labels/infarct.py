@@ -3,10 +3,10 @@
 White-matter hyperintensity is much the same on both sides; an infarct is not. The head is mirrored about
 the plane that makes the CT's brain most like its own mirror image, and each place is compared with its
 counterpart: signal on FLAIR (as a multiple of the brain's median) and HU on CT, smoothed by 4 mm. What
-differs and is itself bright on FLAIR becomes an infarct where it forms one piece that is large (5 mL), or has
-1.5 mL and reaches the cortex's depth. Small deep (lacunar) infarcts, infarcts of both sides and what is dark
-on FLAIR (very early infarcts, cores of old ones, which no WMH tool marks) are not found; give a mask from DWI
-where there is one.
+differs and is itself bright on FLAIR becomes an infarct where it forms one piece of at least 1.5 mL that
+differs much: by less, WMH that are unlike on the two sides would be taken for one. Small infarcts, infarcts
+of both sides, those that only one of the scans shows, and what is dark on FLAIR (very early infarcts, cores
+of old ones, which no WMH tool marks) are not found; give a mask from DWI where there is one.
 """
 
 from __future__ import annotations
@@ -23,7 +23,6 @@ from la_outcomes.segmentation.labels.coregistration import (
     carry,
 )
 from la_outcomes.segmentation.labels.working import (
-    GRID_MM,
     Mask,
     Volume,
     WorkingScan,
@@ -40,9 +39,7 @@ CANDIDATE = 1.2
 BRIGHT = 1.2
 BRIGHT_BLUR_MM = 1.5
 SMALLEST_ML = 1.5
-LARGE_ML = 5.0
-SURFACE_MM = 10.0
-SURFACE_SHARE = 0.1
+CERTAIN = 2.5
 MIDLINE_MM = 6.0
 MIRROR = "-m NCC 2x2x2 -n 30"
 
@@ -66,13 +63,10 @@ def infarct_on_working_grid(found: Coregistration) -> Mask:
     result = np.zeros(labels.shape, bool)
     if count == 0:
         return result
-    depth = np.asarray(ndimage.distance_transform_edt(np.pad(brain, 1), sampling=GRID_MM))[1:-1, 1:-1, 1:-1]
     voxel_ml = found.ct.image.voxel_volume_ml
     for number, box in enumerate(ndimage.find_objects(labels), start=1):
         piece = labels[box] == number
-        volume = piece.sum() * voxel_ml
-        at_surface = (depth[box][piece] < SURFACE_MM).mean() > SURFACE_SHARE
-        if volume >= LARGE_ML or (volume >= SMALLEST_ML and at_surface):
+        if piece.sum() * voxel_ml >= SMALLEST_ML and np.median(evidence[box][piece]) > CERTAIN:
             result[box] |= piece
     return result
 

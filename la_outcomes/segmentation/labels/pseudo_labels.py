@@ -39,7 +39,7 @@ from la_outcomes.segmentation.labels.sources import WmhSource
 from la_outcomes.segmentation.labels.wmh_model import FlairFindings
 from la_outcomes.shards import TRANSIENT_STATUS, is_done
 
-ALGORITHM_VERSION = "3"
+ALGORITHM_VERSION = "4"
 INFARCTS = ("auto", "mask", "none")
 SMALLEST_SHARE = 0.05
 
