@@ -44,8 +44,11 @@ def _warnings(card: Mapping[str, Any]) -> Iterator[str]:
 
 def _fitted(card: Mapping[str, Any]) -> Iterator[str]:
     """What was fitted after the training."""
+    from la_outcomes.segmentation.reading import serves_as_brain
+
     for section, text in _SECTIONS.items():
-        yield f"  {text}: {'yes' if card.get(section) else 'no'}"
+        holds = card.get(section) if section != "brain" else serves_as_brain(card)
+        yield f"  {text}: {'yes' if holds else 'no'}"
 
 
 _SECTIONS = {
