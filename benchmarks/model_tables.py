@@ -89,7 +89,7 @@ def ceiling_line(rows: pd.DataFrame, least_ml: float) -> str:
 
 def report(rows: pd.DataFrame, name: str) -> str:
     """The tables of one model."""
-    parts = [f"### {name}: {len(rows)} volumes, model {rows['model_sha256'].iloc[0][:12]}"]
+    parts = [f"## {name}: {len(rows)} volumes, model {rows['model_sha256'].iloc[0][:12]}"]
     parts += [load_table(rows), group_table(rows, "anatomy")]
     for column in ("vendor_seen", "vendor", "has_skull", "thickness_mm"):
         if column in rows:
