@@ -111,7 +111,9 @@ def _unpacked(path: Path, stack: ExitStack, scratch: Path | None) -> tuple[tuple
 
 
 def _members(archive: zipfile.ZipFile, folder: Path, packed: int) -> Iterator[Path]:
-    members = sorted((m for m in archive.infolist() if not m.is_dir()), key=lambda m: m.filename)
+    members = sorted(
+        (m for m in archive.infolist() if not m.filename.endswith("/")), key=lambda m: m.filename
+    )
     if len(members) > MOST_MEMBERS:
         raise InputError(f"the zip lists {len(members)} files: it must be wrong")
     total = 0

@@ -77,6 +77,16 @@ def test_a_dicomdir_gives_the_files_it_lists(tmp_path: Path) -> None:
     )
 
 
+def test_a_member_without_a_name_is_read_like_others(tmp_path: Path) -> None:
+    archive = tmp_path / "x.zip"
+    with zipfile.ZipFile(archive, "w") as packed:
+        packed.writestr("NAMELESS", b"no DICOM")
+        packed.writestr("folder/", b"")
+    archive.write_bytes(archive.read_bytes().replace(b"NAMELESS", bytes(8)))
+    with open_archive(archive, tmp_path) as opened:
+        assert [path.read_bytes() for path in opened.files] == [b"no DICOM"]
+
+
 def test_names_in_a_zip_write_nowhere(tmp_path: Path) -> None:
     (path,) = write_series(tmp_path / "in", EVEN[:1])
     archive = tmp_path / "deep" / "x.zip"
