@@ -20,7 +20,7 @@ from pathlib import Path, PurePosixPath
 from pydicom.dataset import Dataset
 
 from la_outcomes.errors import InputError, ResourceError
-from la_outcomes.imaging.dicom_header import items, read_dicom, value_of
+from la_outcomes.imaging.dicom_header import items, read_dicom, text_of
 
 LARGEST_UNPACKED = 200 << 30
 LARGEST_RATIO = 200
@@ -175,11 +175,8 @@ def _listed(path: Path) -> Archive:
 
 
 def _name(record: Dataset) -> PurePosixPath | None:
-    value = value_of(record, "ReferencedFileID")
-    if value in (None, ""):
-        return None
-    parts = [value] if isinstance(value, str) else [str(part) for part in value]
-    return PurePosixPath(*[piece for part in parts for piece in part.split("\\")])
+    pieces = text_of(record, "ReferencedFileID").split("\\")
+    return PurePosixPath(*pieces) if any(pieces) else None
 
 
 def _inside(folder: Path, name: PurePosixPath) -> Path | None:

@@ -19,6 +19,7 @@ from pydicom.dataset import Dataset
 from pydicom.errors import BytesLengthException, InvalidDicomError
 from pydicom.filereader import read_dataset, read_file_meta_info
 from pydicom.multival import MultiValue
+from pydicom.sequence import Sequence
 from pydicom.tag import BaseTag
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian
 
@@ -82,9 +83,9 @@ def value_of(header: Dataset, name: str) -> Any:
 
 
 def text_of(header: Dataset, name: str) -> str:
-    """An attribute as text, "" where absent; several values are joined by a backslash as in DICOM."""
+    """An attribute as text, "" where absent or a sequence; several values are joined by a backslash."""
     value = value_of(header, name)
-    if value is None:
+    if value is None or isinstance(value, Sequence):
         return ""
     if isinstance(value, list | tuple | MultiValue):
         return "\\".join(str(part) for part in value).strip()

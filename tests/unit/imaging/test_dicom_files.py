@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from dicom_writer import write_series
+from pydicom import DataElement, dcmread
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, MediaStorageDirectoryStorage
 
@@ -75,6 +76,17 @@ def test_a_dicomdir_gives_the_files_it_lists(tmp_path: Path) -> None:
         "1 files that the DICOMDIR lists are missing",
         "4 files that the DICOMDIR lists lie outside its folder and were not read",
     )
+
+
+def test_a_name_that_is_a_sequence_is_no_name(tmp_path: Path) -> None:
+    (tmp_path / "one").write_bytes(b"no DICOM")
+    path = write_dicomdir(tmp_path, [["one"], ["two"]])
+    directory = dcmread(path)
+    strange = directory.DirectoryRecordSequence[1]
+    strange[0x00041500] = DataElement(0x00041500, "SQ", [Dataset()])
+    directory.save_as(path)
+    with open_archive(path) as opened:
+        assert [file.name for file in opened.files] == ["one"]
 
 
 def test_a_member_without_a_name_is_read_like_others(tmp_path: Path) -> None:
