@@ -159,6 +159,8 @@ def _read(path: str | Path) -> Image:
 
 def _canonical(image: Image) -> Image:
     turn = io_orientation(image.affine)
+    if np.isnan(turn).any():
+        raise InputError("which way the image's axes point cannot be told: its affine is nearly flat")
     data = np.ascontiguousarray(apply_orientation(image.data, turn))
     return Image(data, image.affine @ inv_ornt_aff(turn, image.shape))
 

@@ -95,6 +95,7 @@ def forge(path: Path, **fields: object) -> Path:
         ({"sform_code": 1, "qform_code": 1, "pixdim": [1, 1, 1, 1.05, 1, 1, 1, 1]}, "contradict"),
         ({"sform_code": 1, "qform_code": 1, "pixdim": [-1, 1, 1, 1, 1, 1, 1, 1]}, "contradict"),
         ({"srow_z": [0, 0, 0, 0]}, "no volume"),
+        ({"srow_x": [1e6, 1e6, 0, 0], "srow_y": [0, 1e-11, 0, 0], "srow_z": [0, 0, 1e6, 0]}, "nearly flat"),
         ({"dim": [3, 30000, 30000, 30000, 1, 1, 1, 1]}, "must be wrong"),
         ({"dim": [3, 30, 30, 30, 1, 1, 1, 1]}, "ends before"),
     ],

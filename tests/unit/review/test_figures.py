@@ -15,8 +15,8 @@ from la_outcomes.review.figures import ALL_FIGURES, add_concern, figure
     ("column", "value", "expected"),
     [
         ("csf_correlation", 1.0, 0.0),
-        ("csf_correlation", 0.2, 1.0),
-        ("csf_correlation", -0.6, 2.0),
+        ("csf_correlation", 0.1, 1.0),
+        ("csf_correlation", -0.8, 2.0),
         ("label_outside_brain_fraction", 0.0, 0.0),
         ("label_outside_brain_fraction", 0.1, 1.0),
         ("la_volume_ml", 300.0, 2.0),
