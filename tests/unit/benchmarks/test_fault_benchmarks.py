@@ -2,30 +2,16 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from pathlib import Path
-from types import ModuleType
 
 import pytest
-
-BENCHMARKS = Path(__file__).parents[3] / "benchmarks"
-
-
-def script(name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(f"benchmark_{name}", BENCHMARKS / f"{name}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
+from benchmark_scripts import load_script
 
 
 def test_part_of_the_corpus_and_a_sound_file_called_a_fault(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    corpus = script("fault_corpus")
+    corpus = load_script("fault_corpus")
     monkeypatch.setenv("LA_OUTCOMES_KEY_FILE", str(tmp_path / "key"))
     log = tmp_path / "log.jsonl"
     results = corpus.measure(tmp_path / "a", "DICOMDIR: lists [", log)
@@ -40,7 +26,7 @@ def test_part_of_the_corpus_and_a_sound_file_called_a_fault(
 
 
 def test_seeds_are_read_and_changed(tmp_path: Path) -> None:
-    fuzz = script("fuzz_readers")
+    fuzz = load_script("fuzz_readers")
     for target in fuzz.TARGETS:
         assert fuzz.seeds(target)
     assert fuzz.at_random("nifti", 0.3) > 0

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import importlib.util
-import sys
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 import pandas as pd
 import pytest
+from benchmark_scripts import load_script
 from head_phantom import head_ct
 from pair_phantom import make_pair
 from toy_bundle import write_bundle
@@ -18,22 +16,10 @@ from toy_bundle import write_bundle
 from la_outcomes.imaging.geometry import Image
 from la_outcomes.imaging.nifti import read_image, write_image
 
-BENCHMARKS = Path(__file__).parents[3] / "benchmarks"
-
-
-def _script(name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(f"benchmark_{name}", BENCHMARKS / f"{name}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
-
 
 def test_the_other_look_is_brighter_flatter_and_noisier() -> None:
     flat = Image(np.full((60, 60, 8), 10.0, np.float32), np.diag([1.0, 1.0, 5.0, 1.0]))
-    found = _script("fine_tuning").another_look(flat, 1).data
+    found = load_script("fine_tuning").another_look(flat, 1).data
     assert found.mean() == pytest.approx(4 + 10 + 0.15 * 20, abs=0.3)
     assert found.std() == pytest.approx(4, rel=0.1)
     assert found.dtype == np.int16
@@ -52,7 +38,7 @@ def test_own_pairs_come_from_training_cohorts_and_test_scans_do_not(tmp_path: Pa
     for kind, rows in (("scans", scans), ("pairs", pairs)):
         pd.DataFrame(rows).to_csv(tmp_path / "scans" / f"{kind}.csv", index=False)
     asked = argparse.Namespace(scans=tmp_path / "scans", out=tmp_path / "out", pairs=5, test=2)
-    folder = _script("fine_tuning").draw(asked)
+    folder = load_script("fine_tuning").draw(asked)
     own, test = (pd.read_csv(folder / f"{name}.csv") for name in ("own_pairs", "test_scans"))
     assert own["cohort"].tolist() == ["internal_validation"] + ["training"] * 4
     assert test["cohort"].tolist() == ["external_test"] * 2
@@ -63,7 +49,7 @@ def test_own_pairs_come_from_training_cohorts_and_test_scans_do_not(tmp_path: Pa
 
 
 def test_the_summary_tells_what_changed() -> None:
-    script = _script("fine_tuning")
+    script = load_script("fine_tuning")
     rng = np.random.default_rng(0)
     rows = []
     for number in range(8):
@@ -81,7 +67,7 @@ def test_the_summary_tells_what_changed() -> None:
 
 
 def test_what_is_plainly_no_head_is_refused_without_a_network(tmp_path: Path) -> None:
-    script = _script("not_heads")
+    script = load_script("not_heads")
     from la_outcomes.segmentation.bundle import load_bundle
 
     bundle = load_bundle(write_bundle(tmp_path / "model"))
@@ -94,7 +80,7 @@ def test_what_is_plainly_no_head_is_refused_without_a_network(tmp_path: Path) ->
 
 def test_an_mri_is_disguised_in_three_ways() -> None:
     mri = make_pair().flair
-    seen = dict(_script("not_heads").disguises(mri))
+    seen = dict(load_script("not_heads").disguises(mri))
     assert (seen["as it is"].data == mri.data).all()
     assert seen["at 30 with air"].data.min() == -1000
     assert (seen["without skull"].data == 0).mean() > 0.3

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 import pandas as pd
 import pytest
+from benchmark_scripts import load_script
 from head_phantom import head_ct
 from toy_bundle import write_bundle, write_tissue_bundle
 
@@ -19,18 +17,6 @@ from la_outcomes.segmentation.brain import ct_brain
 from la_outcomes.segmentation.bundle import load_bundle, read_card
 from la_outcomes.segmentation.domain import FIGURES
 from la_outcomes.segmentation.measurement import HeadMeasurement
-
-BENCHMARKS = Path(__file__).parents[3] / "benchmarks"
-
-
-def _script(name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(f"benchmark_{name}", BENCHMARKS / f"{name}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
 
 
 def drawn_rows(model: str, n: int, seed: int) -> pd.DataFrame:
@@ -70,7 +56,7 @@ def drawn_rows(model: str, n: int, seed: int) -> pd.DataFrame:
 def test_a_card_is_fitted_on_some_heads_and_held_against_others(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    fits = _script("model_fits")
+    fits = load_script("model_fits")
     bundle = write_bundle(tmp_path / "model", name="toy", training={"slice_spacing_mm": [1.0, 8.0]})
     model = load_bundle(bundle).model_sha256
     for name, n, seed in (("validation", 60, 1), ("test", 100, 2)):
@@ -93,14 +79,14 @@ def test_a_card_is_fitted_on_some_heads_and_held_against_others(
 
 def test_a_worse_brain_does_not_take_the_thresholds_place() -> None:
     rows = drawn_rows("m", 30, 1).assign(inside_network_dice=0.94)
-    assert _script("model_fits").brain_section(rows)["mask"] == "thresholds"
+    assert load_script("model_fits").brain_section(rows)["mask"] == "thresholds"
 
 
 def test_rows_of_another_model_are_refused(tmp_path: Path) -> None:
     drawn_rows("other", 30, 1).to_csv(tmp_path / "rows.csv", index=False)
     asked = ["report", "--rows", str(tmp_path / "rows.csv"), "--bundle", str(write_bundle(tmp_path / "m"))]
     with pytest.raises(SystemExit, match="another model"):
-        _script("model_fits").main(asked)
+        load_script("model_fits").main(asked)
 
 
 def test_a_heads_facts_are_those_of_its_maps(tmp_path: Path) -> None:
@@ -113,7 +99,7 @@ def test_a_heads_facts_are_those_of_its_maps(tmp_path: Path) -> None:
     bands = {"la": (13.0, 24.0), "infarct": (-4.0, 2.0), "brain": (-20.0, 79.0), "parenchyma": (12.0, 60.0)}
     card = {"brain": {"mask": "network"}}
     bundle = load_bundle(write_tissue_bundle(tmp_path / "model", bands, **card))
-    row = _script("model_rows").ct_facts(HeadMeasurement(image, bundle), tmp_path)
+    row = load_script("model_rows").ct_facts(HeadMeasurement(image, bundle), tmp_path)
     assert row["inside_thresholds_dice"] == 1.0
     assert 0.95 < row["inside_network_dice"] < 1.0
     assert row["infarct_true_ml"] == 0.0

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-import sys
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 import pandas as pd
 import pytest
+from benchmark_scripts import load_script
 from head_phantom import head_ct
 from toy_bundle import write_bundle, write_tissue_bundle
 
@@ -22,17 +20,6 @@ from la_outcomes.segmentation.bundle import load_bundle
 from la_outcomes.simulation.parameters import load_parameters
 
 BANDS = {"la": (12.0, 24.0), "infarct": (-9.0, -6.0), "brain": (0.0, 60.0), "parenchyma": (12.0, 60.0)}
-BENCHMARKS = Path(__file__).parents[3] / "benchmarks"
-
-
-def _script(name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(f"benchmark_{name}", BENCHMARKS / f"{name}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +44,7 @@ def bed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_head_is_measured_once_and_its_tables_are_printed(
     bed: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    models = _script("models")
+    models = load_script("models")
     bundle = write_tissue_bundle(tmp_path / "model", BANDS)
     asked = ["--bed", str(bed), "--ct", str(bundle), "--out", str(tmp_path / "rows")]
     models.main(asked)
@@ -78,7 +65,7 @@ def test_a_head_is_measured_once_and_its_tables_are_printed(
 
 
 def test_rows_of_another_model_are_not_mixed_in(bed: Path, tmp_path: Path) -> None:
-    models = _script("models")
+    models = load_script("models")
     bundle = load_bundle(write_bundle(tmp_path / "model"))
     pd.DataFrame([{"head": "test0000", "model_sha256": "other"}]).to_csv(tmp_path / "ct.csv", index=False)
     with pytest.raises(SystemExit, match="another model"):
@@ -86,7 +73,7 @@ def test_rows_of_another_model_are_not_mixed_in(bed: Path, tmp_path: Path) -> No
 
 
 def test_the_ceiling_falls_with_the_noise() -> None:
-    models = _script("models")
+    models = load_script("models")
     rng = np.random.default_rng(0)
     where = np.zeros((60, 60, 6), np.float32)
     where[15:45, 15:45, 1:5] = 1
@@ -102,7 +89,7 @@ def test_the_ceiling_falls_with_the_noise() -> None:
 
 
 def test_loads_are_told_apart_in_the_table() -> None:
-    models = _script("model_tables")
+    models = load_script("model_tables")
     rows = pd.DataFrame(
         {"truth_ml": [0.0, 1.0, 3.0, 10.0, 30.0, 80.0], "predicted_ml": [0.5, 1.0, 3.0, 9.0, 33.0, 60.0]}
     ).assign(dice=[np.nan, 0.2, 0.4, 0.5, 0.6, 0.7])
@@ -112,7 +99,7 @@ def test_loads_are_told_apart_in_the_table() -> None:
 
 
 def test_the_card_gets_figures_by_load_and_vendor() -> None:
-    models = _script("model_tables")
+    models = load_script("model_tables")
     rows = pd.DataFrame(
         {"truth_ml": [0.0, 10.0, 20.0, 40.0], "predicted_ml": [1.0, 10.0, 20.0, 40.0]}
     ).assign(dice=[np.nan, 0.5, 0.6, 0.7], vendor_seen=[True, True, True, False], anatomy="a")
@@ -124,7 +111,7 @@ def test_the_card_gets_figures_by_load_and_vendor() -> None:
 
 
 def test_every_other_round_of_the_bed_is_of_the_vendor_held_out() -> None:
-    bed = _script("models_bed")
+    bed = load_script("models_bed")
     clinical = load_parameters()["clinical"]
     rng = np.random.default_rng(0)
     assert {bed._ct(clinical, True, rng).manufacturer for _ in range(20)} == {HELD_OUT}
@@ -132,7 +119,7 @@ def test_every_other_round_of_the_bed_is_of_the_vendor_held_out() -> None:
 
 
 def test_a_head_of_the_bed_is_written_whole(tmp_path: Path) -> None:
-    bed = _script("models_bed")
+    bed = load_script("models_bed")
     parameters = load_parameters()
     anatomy, drawn = bed.draw_head(1, "test", 5, Sources.of(None, None, "test"), parameters)
     bed.write_head(tmp_path, anatomy, drawn, parameters["image"])

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 import pandas as pd
 import pytest
+from benchmark_scripts import load_script
 from head_phantom import head_ct, write_labels
 from toy_bundle import write_bundle
 
@@ -18,18 +16,6 @@ from la_outcomes.imaging.nifti import write_image
 from la_outcomes.segmentation.inference import segment_scans
 from la_outcomes.segmentation.preprocessing import InputSpec
 from la_outcomes.segmentation.training import recipes
-
-BENCHMARKS = Path(__file__).parents[3] / "benchmarks"
-
-
-def _script(name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(f"benchmark_{name}", BENCHMARKS / f"{name}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # dataclasses look their module up by name
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +59,7 @@ def test_the_cheapest_that_is_hardly_worse_is_chosen() -> None:
             "network, CPU s": [3.0, 2.0, 1.0],
         }
     )
-    assert _script("configurations").cheapest(table) == "nearly"
+    assert load_script("configurations").cheapest(table) == "nearly"
 
 
 def test_differences_to_the_best_are_paired_by_scan() -> None:
@@ -88,7 +74,7 @@ def test_differences_to_the_best_are_paired_by_scan() -> None:
             "other_seconds": [0.5] * 6,
         }
     )
-    table = _script("configurations").summary(scores).set_index("configuration")
+    table = load_script("configurations").summary(scores).set_index("configuration")
     assert list(table.index) == ["x", "y"]
     assert table.loc["y", "behind the best"] == pytest.approx(0.1)
     assert table.loc["y", "SE"] == pytest.approx(0.0, abs=1e-9)
@@ -100,7 +86,7 @@ def test_three_steps_of_perfect_labels_and_a_threshold(
     heads: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     segment_scans(heads / "scans.csv", write_bundle(tmp_path / "model"), tmp_path / "out")
-    _script("three_steps").main([str(heads / "pairs.csv"), str(heads), str(tmp_path / "out")])
+    load_script("three_steps").main([str(heads / "pairs.csv"), str(heads), str(tmp_path / "out")])
     told = capsys.readouterr().out
     lines = {line.split("|")[1].strip(): line for line in told.splitlines() if line.startswith("|")}
     assert "4 heads of 1 anatomies" in told
@@ -120,14 +106,14 @@ def test_configurations_are_trained_scored_and_chosen(
     labels = write_labels(tmp_path / "labels", ["training", "training", "internal_validation"])
     arguments = [str(labels), str(heads / "scans.csv"), "--out", str(tmp_path / "out")]
     arguments += ["--epochs", "1", "--iterations", "2", "--only", "a", "b", "--cohort", "external_test"]
-    _script("configurations").main(arguments)
+    load_script("configurations").main(arguments)
     told = capsys.readouterr().out
     assert "4 heads of external_test" in told
     assert "cheapest within 0.01 of the best: " in told
     assert "4 samples of 2 heads" in told
     scores = pd.read_csv(tmp_path / "out" / "scores-external_test.csv")
     assert len(scores) == 8
-    engine = _script("inference")
+    engine = load_script("inference")
     engine.main([str(tmp_path / "out" / "a"), str(heads / "p0" / "ct.nii.gz"), "--engines"])
     told = capsys.readouterr().out
     assert "times faster than nnU-Net's predictor" in told

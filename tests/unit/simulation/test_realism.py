@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -10,31 +9,21 @@ from types import ModuleType
 import numpy as np
 import pandas as pd
 import pytest
+from benchmark_scripts import load_script
 
 from la_outcomes.simulation.ct import _coloured_noise
 from la_outcomes.simulation.fields import stream
 from la_outcomes.simulation.pair import SimulatedPair
 
-BENCHMARKS = Path(__file__).parents[3] / "benchmarks"
-
-
-def _script(name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(f"benchmark_{name}", BENCHMARKS / f"{name}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
 
 @pytest.fixture(scope="module")
 def scans() -> ModuleType:
-    return _script("realism")
+    return load_script("realism")
 
 
 @pytest.fixture(scope="module")
 def people() -> ModuleType:
-    return _script("realism_population")
+    return load_script("realism_population")
 
 
 @pytest.mark.parametrize("peak", [0.15, 0.25])
