@@ -85,9 +85,8 @@ def _odds_ratio(connection: duckdb.DuckDBPyConnection) -> list[str]:
         lines.append(_line("  the simulation's true one", f"{truth:.2f}"))
         lines.append(_line("  exposure of both", str(found[0]["exposure"])))
         share = math.log(found[0]["estimate"]) / math.log(truth)
-        lines.append(
-            f"  on the log scale the estimate is {share:.0%} of the truth; error of the volume draws it to 1"
-        )
+        lines.append(f"  on the log scale the estimate is {share:.0%} of the truth: the error of volumes")
+        lines.append("  draws it to 1, chance either way (see the interval)")
     return lines
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,8 +14,9 @@ from la_outcomes.dictionary import load_dictionary
 from la_outcomes.errors import InputError, UsageError
 from la_outcomes.registry.database import check_not_held, open_for_writing, open_read_only
 from la_outcomes.registry.export import export
-from la_outcomes.registry.files import imports_folder, set_aside, snapshot_path, wal_path
+from la_outcomes.registry.files import discard, imports_folder, put_in_place, set_aside, snapshot_path
 from la_outcomes.registry.rules import quote
+from la_outcomes.registry.withdrawal.copying import delete_copies
 from la_outcomes.registry.withdrawal.erase import enforce
 from la_outcomes.shards import atomic_path, sha256_file, write_text_atomic
 
@@ -67,16 +67,13 @@ def restore(folder: str | Path, registry: str | Path, *, replace: bool = False) 
         raise UsageError("there is a registry already", where=registry.name, hint="give --replace")
     registry.parent.mkdir(parents=True, exist_ok=True)
     fresh = registry.with_name(f".{registry.stem}.restore.duckdb")
-    _copy(folder / DATABASE, fresh)
-    if registry.exists():
-        check_not_held(registry)
-        set_aside(registry, registry.with_suffix(".before-restore.duckdb"))
-    wal_path(registry).unlink(missing_ok=True)
-    os.replace(fresh, registry)
+    discard(fresh)
+    try:
+        _replace(folder / DATABASE, fresh, registry)
+    finally:
+        discard(fresh)
     if (folder / "imports").is_dir():
         shutil.copytree(folder / "imports", imports_folder(registry), dirs_exist_ok=True)
-    with open_for_writing(registry):
-        pass
     enforce(registry)
     return manifest
 
@@ -89,6 +86,18 @@ def _checked_manifest(folder: Path) -> dict[str, Any]:
     if not (folder / DATABASE).is_file() or sha256_file(folder / DATABASE) != manifest["database_sha256"]:
         raise InputError("the backup's database was cut short or altered", where=folder / DATABASE)
     return manifest
+
+
+def _replace(database: Path, fresh: Path, registry: Path) -> None:
+    """Bring a copy of the backup up to date out of sight, then let it take the registry's place."""
+    _copy(database, fresh)
+    with open_for_writing(fresh):
+        pass
+    delete_copies(fresh)
+    if registry.exists():
+        check_not_held(registry)
+        set_aside(registry, registry.with_suffix(".before-restore.duckdb"))
+    put_in_place(fresh, registry)
 
 
 def _copy(source: Path, target: Path) -> None:

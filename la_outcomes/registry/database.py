@@ -90,7 +90,7 @@ def _connect_to_write(path: Path) -> duckdb.DuckDBPyConnection:
 def check_not_held(registry: Path) -> None:
     """Raise ``RegistryLockedError`` where another process holds the registry; a damaged one passes."""
     try:
-        _connect(registry, read_only=False).close()
+        _connect_to_write(registry).close()
     except RegistryLockedError:
         raise
     except InputError:

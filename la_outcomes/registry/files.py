@@ -34,6 +34,23 @@ def set_aside(registry: Path, copy: Path) -> None:
         os.replace(registry, copy)
 
 
+def discard(registry: Path) -> None:
+    """Delete a registry with its log and snapshot, where they are."""
+    for path in (registry, wal_path(registry), snapshot_path(registry)):
+        path.unlink(missing_ok=True)
+
+
+def put_in_place(fresh: Path, registry: Path) -> None:
+    """Let a whole registry with its snapshot take the place of another, or of none.
+
+    The snapshot goes first: a reader who comes between the two opens the old file, so that no reader holds
+    the new one when its next writer comes.
+    """
+    wal_path(registry).unlink(missing_ok=True)
+    os.replace(snapshot_path(fresh), snapshot_path(registry))
+    os.replace(fresh, registry)
+
+
 def copy_while_open(source: Path, target: Path) -> None:
     """Copy a checkpointed database file that this process holds open, whole or not at all.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -14,7 +13,7 @@ import pyarrow as pa
 from la_outcomes.errors import InputError
 from la_outcomes.registry.checking import refuse_faulty
 from la_outcomes.registry.database import check_not_held, open_for_writing, open_read_only
-from la_outcomes.registry.files import imports_folder, set_aside, snapshot_path, wal_path
+from la_outcomes.registry.files import discard, imports_folder, put_in_place, set_aside
 from la_outcomes.registry.merge import START_TABLE, merge
 from la_outcomes.registry.shard_files import SHARD_COLUMN, Fault, Shard, ShardFile, find_shards, read_any
 from la_outcomes.registry.staging import stage_shards
@@ -70,14 +69,12 @@ def rebuild(folders: Sequence[str | Path], registry: str | Path) -> IngestReport
         check_not_held(registry)
         _check_nothing_is_left_out(registry, files)
     fresh = registry.with_name(f".{registry.stem}.rebuild.duckdb")
-    _remove(fresh)
+    discard(fresh)
     with open_for_writing(fresh) as connection:
         report = take_in_files(connection, files)
     if registry.exists():
         set_aside(registry, registry.with_suffix(".before-rebuild.duckdb"))
-    wal_path(registry).unlink(missing_ok=True)
-    os.replace(fresh, registry)
-    os.replace(snapshot_path(fresh), snapshot_path(registry))
+    put_in_place(fresh, registry)
     return report
 
 
@@ -109,11 +106,6 @@ def _check_nothing_is_left_out(registry: Path, files: list[ShardFile]) -> None:
             where=registry.name,
             hint="give all folders that were ingested, or move the registry away to start anew",
         )
-
-
-def _remove(registry: Path) -> None:
-    for path in (registry, wal_path(registry), snapshot_path(registry)):
-        path.unlink(missing_ok=True)
 
 
 def take_in_files(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -145,15 +143,6 @@ def test_fine_and_gray_predicts_the_observed_incidence_at_the_mean() -> None:
     assert fit.predict(frame, [150.0])[150.0].mean() == pytest.approx(curve.at(150)[0], abs=0.01)
     with pytest.raises(StatisticsError, match="times must lie"):
         fit.predict(frame, [-1.0])
-
-
-def test_fine_and_gray_of_five_thousand_takes_about_a_second() -> None:
-    frame = _competing(5000)
-    for j in range(8):
-        frame[f"w{j}"] = np.random.default_rng(j).normal(size=5000)
-    start = time.process_time()
-    fit_fine_gray(frame, "days", "event", ["x", "z", *(f"w{j}" for j in range(8))])
-    assert time.process_time() - start < 3
 
 
 def test_fine_and_gray_sums_residuals_by_cluster() -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pandas as pd
 import pyarrow.parquet as pq
 import pyreadstat
@@ -21,6 +23,7 @@ from la_outcomes.registry.export import export
 from la_outcomes.registry.ingest import ingest
 from la_outcomes.registry.status import status
 from la_outcomes.registry.trace import trace
+from la_outcomes.shards import sha256_file
 
 PATIENTS = "INSERT INTO patients (patient_id, cohort) VALUES ('p1', 'training'), ('p2', 'external_test')"
 SCANS = (
@@ -161,6 +164,30 @@ def test_a_backup_is_restored_and_one_that_was_altered_is_not(measured: Path, tm
     with pytest.raises(InputError, match="cut short or altered"):
         restore(tmp_path / "backup", tmp_path / "other.duckdb")
     assert not (tmp_path / "other.duckdb").exists()
+
+
+def test_a_backup_by_a_newer_version_leaves_the_registry_as_it_is(measured: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "backup"
+    manifest = backup(measured, folder)
+    with duckdb.connect(str(folder / "registry.duckdb")) as connection:
+        connection.execute("INSERT INTO schema_migrations VALUES (999, now()::TIMESTAMP, version())")
+    manifest["database_sha256"] = sha256_file(folder / "registry.duckdb")
+    (folder / "backup.json").write_text(json.dumps(manifest))
+    before = sha256_file(measured)
+    with pytest.raises(InputError, match="schema 999"):
+        restore(folder, measured, replace=True)
+    assert sha256_file(measured) == before
+    assert not list(tmp_path.glob(".*"))
+
+
+def test_what_a_killed_restore_left_does_not_get_into_the_next(measured: Path, tmp_path: Path) -> None:
+    backup(measured, tmp_path / "backup")
+    for name in (".registry.restore.duckdb", ".registry.restore.duckdb.wal"):
+        (tmp_path / name).write_bytes(b"cut short")
+    restore(tmp_path / "backup", measured, replace=True)
+    with open_read_only(measured) as connection:
+        assert connection.execute("SELECT count(*) FROM la_measurements").fetchall() == [(2,)]
+    assert not list(tmp_path.glob(".*"))
 
 
 READER = """

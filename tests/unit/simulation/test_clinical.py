@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -209,11 +208,3 @@ def test_measured_volume_follows_mri_closely_with_a_slope_below_one_and_takes_in
     assert np.polyfit(drawn["wmh_volume_ml"], drawn["la_volume_ml"], 1)[0] < 0.85
     excess = drawn["la_volume_ml"] - drawn["visible_la_volume_ml"]
     assert excess[drawn["infarct_volume_ml"] > 50].mean() > excess[drawn["infarct_volume_ml"] < 5].mean() + 1
-
-
-def test_a_million_patients_are_a_matter_of_vectors() -> None:
-    """A tenth of a million stays far under a tenth of the minute that a million may take."""
-    start = time.process_time()
-    made = simulate_clinical(n=100_000, seed=1)
-    assert time.process_time() - start < 6
-    assert len(made.tables["patients"]) == 100_000
