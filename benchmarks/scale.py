@@ -146,6 +146,7 @@ def small_cases(out: Path, count: int, *, slurm: bool) -> None:
 def segmentation_efficiency(scans: Path, model: str, out: Path) -> None:
     """Seconds of the same segmentation with one and with two workers, and what it would cost."""
     from la_outcomes.segmentation.inference import segment_scans
+    from la_outcomes.segmentation.packaged import bundle_path
 
     os.environ["OMP_NUM_THREADS"] = "1"
     seconds = {}
@@ -154,7 +155,7 @@ def segmentation_efficiency(scans: Path, model: str, out: Path) -> None:
         shutil.rmtree(folder, ignore_errors=True)
         with local_cluster(workers) as (cluster, _):
             started = time.monotonic()
-            count = len(segment_scans(scans, model, folder, jobs=cluster))
+            count = len(segment_scans(scans, bundle_path(model), folder, jobs=cluster))
             seconds[workers] = time.monotonic() - started
         print(f"segmentation, {workers} workers: {count} scans in {seconds[workers]:.1f} s")
     print(f"efficiency of two workers: {seconds[1] / seconds[2] / 2:.2f}")
