@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -82,6 +83,39 @@ def test_differences_to_the_best_are_paired_by_scan() -> None:
     assert table.loc["y", "from file to overlay, CPU s"] == pytest.approx(2.5)
 
 
+def test_resamples_of_heads_say_how_firm_the_choice_is() -> None:
+    rng = np.random.default_rng(0)
+    heads = [f"h{number}" for number in range(40)]
+    dear, noise = rng.uniform(0.4, 0.6, 40), rng.normal(0, 0.05, 40)
+    at_the_limit = dear + noise - noise.mean() - 0.01
+    dice = {"dear": dear, "cheap": at_the_limit, "bad": dear - 0.2}
+    seconds = {"dear": 2.0, "cheap": 1.0, "bad": 0.5}
+    scores = pd.concat(
+        pd.DataFrame(
+            {"scan_id": heads, "configuration": name, "dsc": values, "network_seconds": seconds[name]}
+        )
+        for name, values in dice.items()
+    )
+    shares = load_script("configurations").chosen_share(scores)
+    assert sum(shares.values()) == pytest.approx(1)
+    assert shares["bad"] == 0
+    assert 0.4 < shares["cheap"] < 0.6
+
+
+def test_heads_of_a_bed_are_those_with_la(tmp_path: Path) -> None:
+    for number, visible in enumerate((0.0, 3.5, 8.0, 1.0)):
+        (tmp_path / f"{number:04d}").mkdir()
+        row = json.dumps({"visible_la_volume_ml": visible})
+        (tmp_path / f"{number:04d}" / "row.json").write_text(row)
+    (tmp_path / "0009").mkdir()  # drawn in part: its row is not there yet
+    script = load_script("configurations")
+    cases = script.bed_cases(tmp_path, 2)
+    assert [case.scan_id for case in cases] == ["bed-0001", "bed-0002"]
+    assert script.visible_truth(cases[0].path).name == "truth_visible_ct.nii.gz"
+    (tmp_path / "0001" / "visible_ct.nii.gz").touch()
+    assert script.visible_truth(cases[0].path).name == "visible_ct.nii.gz"
+
+
 def test_three_steps_of_perfect_labels_and_a_threshold(
     heads: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -111,8 +145,12 @@ def test_configurations_are_trained_scored_and_chosen(
     assert "4 heads of external_test" in told
     assert "cheapest within 0.01 of the best: " in told
     assert "4 samples of 2 heads" in told
+    assert "chosen in 2,000 resamples of the heads: " in told
     scores = pd.read_csv(tmp_path / "out" / "scores-external_test.csv")
     assert len(scores) == 8
+    go_on = [*arguments[:3], str(tmp_path / "longer"), "--start", str(tmp_path / "out"), *arguments[4:]]
+    load_script("configurations").main([*go_on, "--only", "a"])
+    assert "4 samples more of 2 heads" in capsys.readouterr().out
     engine = load_script("inference")
     engine.main([str(tmp_path / "out" / "a"), str(heads / "p0" / "ct.nii.gz"), "--engines"])
     told = capsys.readouterr().out

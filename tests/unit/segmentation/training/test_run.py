@@ -182,12 +182,28 @@ def test_a_gpu_that_is_not_there_is_told() -> None:
         choose_device("tpu")
 
 
-def test_five_folds_make_one_bundle_whose_logits_are_the_mean(tmp_path: Path) -> None:
+def test_five_folds_are_resumed_and_make_one_bundle_whose_logits_are_the_mean(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     import torch
 
     labels = write_labels(tmp_path / "labels", ["training"] * 4 + ["internal_validation"])
     one = replace(TINY, epochs=1, iterations=1)
-    bundle = train(TrainingJob(labels, tmp_path / "model", one, device="cpu", folds=5))
+    job = TrainingJob(labels, tmp_path / "model", one, device="cpu", folds=5)
+    begun: list[int] = []
+    whole = LaTrainer.run_training
+
+    def stopped_in_the_third(self: LaTrainer) -> None:
+        begun.append(self.fold)
+        if begun == [0, 1, 2]:
+            raise KeyboardInterrupt
+        whole(self)
+
+    monkeypatch.setattr(LaTrainer, "run_training", stopped_in_the_third)
+    with pytest.raises(KeyboardInterrupt):
+        train(job)
+    bundle = train(job)
+    assert begun == [0, 1, 2, 2, 3, 4]  # those that were done are not trained again
     folds = bundle.card["training"]["folds"]
     assert [(fold["cases_train"], fold["cases_validation"]) for fold in folds] == [(4, 1)] * 5
     networks = rebuilt_networks(bundle)
