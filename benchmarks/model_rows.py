@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from la_outcomes.imaging.geometry import Image, volume_ml
+from la_outcomes.imaging.geometry import volume_ml
 from la_outcomes.imaging.nifti import read_mask
 from la_outcomes.segmentation.labels.wmh_model import FlairFindings
 from la_outcomes.segmentation.measurement import HeadMeasurement
@@ -16,9 +16,17 @@ from la_outcomes.segmentation.outputs import PARENCHYMA
 from la_outcomes.segmentation.volumetry import dice
 
 Bools = npt.NDArray[np.bool_]
+Lost = dict[str, npt.NDArray[Any]]
+
+INFARCTS = ("acute", "old")
 
 
-def ct_facts(measured: HeadMeasurement, folder: Path) -> dict[str, Any]:
+def lost_of(folder: Path, modality: str) -> Lost:
+    """Soft maps of a head's infarcts on its "ct" or "flair"."""
+    return {name: read_mask(folder / f"{name}_{modality}.nii.gz").data for name in INFARCTS}
+
+
+def ct_facts(measured: HeadMeasurement, lost: Lost, folder: Path) -> dict[str, Any]:
     """Volumes, brain by thresholds and by the network, infarct, and the figures of the domain, of one CT."""
     found, affine = measured.segmentation(), measured.image.affine
     row: dict[str, Any] = {
@@ -30,20 +38,20 @@ def ct_facts(measured: HeadMeasurement, folder: Path) -> dict[str, Any]:
     }
     if measured.reading.gives(PARENCHYMA):
         row["brain_mask_ml"] = volume_ml(measured.reading.mask(PARENCHYMA) & measured.inside, affine)
-    lost = sum(read_mask(folder / f"{name}_ct.nii.gz").data for name in ("acute", "old"))
-    row["infarct_true_ml"] = volume_ml(lost, affine)
+    both = sum(lost.values())
+    row["infarct_true_ml"] = volume_ml(both, affine)
     if found.infarct is not None:
-        row["infarct_dice"] = dice(found.infarct, np.asarray(lost) > 0.5)
+        row["infarct_dice"] = dice(found.infarct, np.asarray(both) > 0.5)
     return row | brain_facts(measured.rough, measured.reading.brain_on_scan(), folder / "brain_ct.nii.gz")
 
 
-def flair_facts(rough: Bools, found: FlairFindings, flair: Image, folder: Path) -> dict[str, Any]:
+def flair_facts(rough: Bools, found: FlairFindings, lost: Lost, folder: Path) -> dict[str, Any]:
     """Brain by thresholds and by the network, and the infarct, of one FLAIR."""
-    lost = sum(read_mask(folder / f"{name}_flair.nii.gz").data for name in ("acute", "old"))
-    row: dict[str, Any] = {"infarct_true_ml": volume_ml(lost, flair.affine)}
+    both, affine = sum(lost.values()), found.wmh.soft.affine
+    row: dict[str, Any] = {"infarct_true_ml": volume_ml(both, affine)}
     if found.infarct is not None:
-        row["infarct_found_ml"] = volume_ml(found.infarct.data, flair.affine)
-        row["infarct_dice"] = dice(found.infarct.data > 0, np.asarray(lost) > 0.5)
+        row["infarct_found_ml"] = volume_ml(found.infarct.data, affine)
+        row["infarct_dice"] = dice(found.infarct.data > 0, np.asarray(both) > 0.5)
     return row | brain_facts(rough, found.inside, folder / "brain_flair.nii.gz")
 
 

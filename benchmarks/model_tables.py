@@ -11,13 +11,14 @@ from la_outcomes.analysis.agreement import lins_ccc
 from la_outcomes.simulation.parameters import simulator_version
 
 BINS = (0.0, 1e-6, 2.0, 5.0, 15.0, 60.0, 1000.0)
+_FEWEST = 3
 BIN_NAMES = ("none", "< 2 mL", "2-5 mL", "5-15 mL", "15-60 mL", "> 60 mL")
 
 
 def agreement(rows: pd.DataFrame) -> str:
     """CCC, r, slope and mean error of volumes."""
     truth, found = rows["truth_ml"].to_numpy(), rows["predicted_ml"].to_numpy()
-    if len(rows) < 3:
+    if len(rows) < _FEWEST:
         return "too few"
     slope = float(np.polyfit(truth, found, 1)[0])
     r = np.corrcoef(truth, found)[0, 1]
@@ -87,10 +88,51 @@ def ceiling_line(rows: pd.DataFrame, least_ml: float) -> str:
     return f"Ceiling above {least_ml:g} mL: mean DSC {ceiling_mean:.2f}, the model {own:.2f} (n {len(part)})."
 
 
+def reach_table(rows: pd.DataFrame) -> str:
+    """What was aimed at for CT or FLAIR, what came out, and its standard error where it is a mean."""
+    if len(rows) < _FEWEST:
+        return "Too few volumes for what was aimed at."
+    truth, found = rows["truth_ml"].to_numpy(), rows["predicted_ml"].to_numpy()
+    ccc = lins_ccc(truth, found).ccc
+    free, overlap = rows.loc[rows["truth_ml"] == 0, "predicted_ml"], rows.set_index("truth_ml")["dice"]
+    least = "false volume on lesion-free heads < 2 mL"
+    if "ceiling_dice" in rows:
+        r = float(np.corrcoef(truth, found)[0, 1])
+        lines = [_line("CCC against visible LA >= .90", f"{ccc:.3f}", ccc >= 0.90)]
+        lines += [_line("r >= .95", f"{r:.3f}", r >= 0.95)]
+        lines += [_mean_line("DSC above 15 mL >= .60", overlap[overlap.index > 15], 0.60)]
+        lines += [_mean_line("DSC above 2 mL >= .50", overlap[overlap.index > 2], 0.50)]
+        infarcts: tuple[str, ...] = ("acute", "old")
+    else:
+        lines = [_mean_line("DSC above 5 mL >= .80", overlap[overlap.index > 5], 0.80)]
+        lines += [_line("CCC >= .95", f"{ccc:.3f}", ccc >= 0.95)]
+        infarcts = ("acute",)
+    lines.append(_mean_line(least, -free, -2.0, " mL"))
+    for kind in infarcts:
+        share = -100 * rows.loc[rows[f"{kind}_ml"] > 1, f"{kind}_labelled"]
+        lines.append(_mean_line(f"share of an {kind} infarct labelled < 10 %", share, -10.0, " %"))
+    return "\n".join(["| wanted | came out | reached |", "|---|---|---|", *lines])
+
+
+def _line(wanted: str, told: str, reached: bool) -> str:
+    return f"| {wanted} | {told} | {'yes' if reached else 'no'} |"
+
+
+def _mean_line(wanted: str, values: pd.Series[float], least: float, unit: str = "") -> str:
+    """A mean that is to be no less than ``least`` (values that are to be small come with a minus)."""
+    kept = values.dropna()
+    if kept.empty:
+        return f"| {wanted} | none | - |"
+    mean, error = abs(float(kept.mean())), float(kept.std() / np.sqrt(len(kept))) if len(kept) > 1 else 0.0
+    digits = 1 if unit == " %" else 2
+    told = f"{mean:.{digits}f}{unit} (SE {error:.{digits}f}, n {len(kept)})"
+    return _line(wanted, told, bool(kept.mean() >= least))
+
+
 def report(rows: pd.DataFrame, name: str) -> str:
     """The tables of one model."""
     parts = [f"## {name}: {len(rows)} volumes, model {rows['model_sha256'].iloc[0][:12]}"]
-    parts += [load_table(rows), group_table(rows, "anatomy")]
+    parts += [reach_table(rows), load_table(rows), group_table(rows, "anatomy")]
     for column in ("vendor_seen", "vendor", "has_skull", "thickness_mm"):
         if column in rows:
             parts.append(group_table(rows, column))

@@ -27,7 +27,7 @@ import numpy.typing as npt
 import pandas as pd
 from scipy import ndimage
 
-from benchmarks.model_rows import ct_facts, flair_facts
+from benchmarks.model_rows import INFARCTS, Lost, ct_facts, flair_facts, lost_of
 from benchmarks.model_tables import figures, report
 from la_outcomes.imaging.geometry import Image, volume_ml
 from la_outcomes.imaging.nifti import read_image, read_mask
@@ -39,6 +39,7 @@ from la_outcomes.segmentation.labels.wmh_model import flair_by_model
 from la_outcomes.segmentation.measurement import HeadMeasurement
 from la_outcomes.segmentation.preprocessing import keep_volume
 from la_outcomes.segmentation.volumetry import dice
+from la_outcomes.simulation.fields import bounding_box
 
 SMOOTHINGS_MM = (0.0, 1.0, 2.0, 3.0)
 
@@ -60,18 +61,17 @@ def facts(folder: Path, modality: str) -> dict[str, Any]:
     return {name: row[name] for name in names} | taken
 
 
-def score(mask: Mask, truth: Image, folder: Path, modality: str) -> dict[str, Any]:
-    """Volumes, Dice and what was labelled of infarcts."""
+def score(mask: Mask, truth: Image, lost: Lost) -> dict[str, Any]:
+    """Volumes, Dice and what was labelled of infarcts (``lost``: their soft maps by name)."""
     reference = keep_volume(truth.data)
     row = {
         "truth_ml": volume_ml(truth.data, truth.affine),
         "predicted_ml": volume_ml(mask, truth.affine),
         "dice": dice(mask, reference) if reference.any() else None,
     }
-    for name in ("acute", "old"):
-        lost = read_mask(folder / f"{name}_{modality}.nii.gz", None).data
-        total = float(lost.sum())
-        row[f"{name}_labelled"] = float(lost[mask].sum()) / total if total > 0 else None
+    for name in INFARCTS:
+        total = float(lost[name].sum())
+        row[f"{name}_labelled"] = float(lost[name][mask].sum()) / total if total > 0 else None
     return row
 
 
@@ -82,8 +82,10 @@ def ct_row(folder: Path, bundle: Bundle) -> dict[str, Any]:
     measured = HeadMeasurement(image, bundle)
     found = measured.segmentation()
     seconds = time.process_time() - started
-    row = facts(folder, "ct") | score(found.mask, truth, folder, "ct")
-    row |= {"icv_found_ml": found.icv_ml, "cpu_seconds": round(seconds, 2)} | ct_facts(measured, folder)
+    lost = lost_of(folder, "ct")
+    row = facts(folder, "ct") | score(found.mask, truth, lost)
+    row |= {"icv_found_ml": found.icv_ml, "cpu_seconds": round(seconds, 2)}
+    row |= ct_facts(measured, lost, folder)
     return row | {"ceiling_dice": ceiling(image, truth, read_mask(folder / "tissue_ct.nii.gz", None))}
 
 
@@ -95,22 +97,26 @@ def flair_row(folder: Path, bundle: Bundle) -> dict[str, Any]:
     found = flair_by_model(image, rough, bundle)
     soft = found.wmh.soft
     seconds = time.process_time() - started
-    row = facts(folder, "flair") | score(soft.data > 0.5, truth, folder, "flair")
+    lost = lost_of(folder, "flair")
+    row = facts(folder, "flair") | score(soft.data > 0.5, truth, lost)
     row |= {"soft_ml": volume_ml(soft.data, soft.affine), "cpu_seconds": round(seconds, 2)}
-    return row | flair_facts(rough, found, image, folder)
+    return row | flair_facts(rough, found, lost, folder)
 
 
 def ceiling(image: Image, truth: Image, tissue: Image) -> float | None:
     """Dice of the reader who knows where lesions lie and how much shows, and sees the noisy scan alone."""
-    reference = keep_volume(truth.data)
-    where = tissue.data > 0.1
-    count = int(reference.sum())
-    if count == 0 or not where.any():
+    whole = tissue.data > 0.1
+    if not whole.any() or round(float(truth.data.sum(dtype=np.float64))) == 0:
         return None
+    reach = int(np.ceil(4 * max(SMOOTHINGS_MM) / min(image.spacing_mm[:2]))) + 1
+    there = whole | (truth.data > 0)
+    box = (*bounding_box(there, margin=reach)[:2], bounding_box(there, margin=0)[2])
+    reference, where, near = keep_volume(truth.data[box]), whole[box], image.data[box].astype(np.float32)
+    count = int(reference.sum())
     best = 0.0
     for width in SMOOTHINGS_MM:
         sigma = [width / image.spacing_mm[0], width / image.spacing_mm[1], 0]
-        values = ndimage.gaussian_filter(image.data.astype(np.float32), sigma)[where]
+        values = ndimage.gaussian_filter(near, sigma)[where]
         picked = np.zeros(reference.shape, dtype=bool)
         chosen = np.zeros(values.size, dtype=bool)
         chosen[np.argsort(values)[:count]] = True

@@ -31,8 +31,10 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument("--anatomies", type=Path, help="folder of FreeSurfer label maps (none: the template)")
     parser.add_argument("--infarcts", type=Path, help="folder of infarct masks in MNI152 (none: modelled)")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--iterations", type=int, default=4000, help="may be lowered to end a training early")
-    parser.add_argument("--fall", type=int, default=1000, help="iterations over which the rate falls to 0")
+    parser.add_argument("--iterations", type=int, default=Schedule.iterations, help="of 8 slices each")
+    parser.add_argument(
+        "--fall", type=int, default=Schedule.fall, help="last ones, over which the rate falls to 0"
+    )
     parser.add_argument("--validation-heads", type=int, default=0, help="measured each 250 iterations")
     parser.add_argument("--bundle", type=Path, help="do not train: export the last checkpoint to this folder")
     parser.add_argument("--shift", type=float, default=0.0, help="added to the lesion's log odds at export")

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from la_outcomes.pretraining.infarct_looks import aged, paint_old_on_ct, without_old
 from la_outcomes.pretraining.takes import Take, cut_block, take_on_grid
 from la_outcomes.segmentation.preprocessing import InputSpec
 from la_outcomes.simulation.ct import ct_grid, head_hu, scan_ct
@@ -29,6 +30,7 @@ THICKNESS_MM = {
 KVP = {80.0: 0.05, 100.0: 0.15, 120.0: 0.70, 140.0: 0.10}
 MOST_SLICES = 44
 _AS_SIMULATED = 0.4
+_OLD_AS_SIMULATED = 0.45
 
 
 def draw_settings(vendors: tuple[str, ...], rng: np.random.Generator) -> CtSettings:
@@ -55,10 +57,13 @@ def ct_take(
     ``image``: the simulator's parameters, perhaps ``varied``. A fresh infarct counts as far as it shows.
     """
     patient = replace(drawn.patient, ct=settings)
-    lesions = drawn.seen(infarct=patient.infarct_on_ct)
+    lesions = aged(drawn.seen(infarct=patient.infarct_on_ct), rng)
+    old_as_simulated = rng.random() < _OLD_AS_SIMULATED
     grid = ct_grid(drawn.head, settings, rng, image["ct"])
     grid = cut_block(grid, MOST_SLICES, rng)
-    hu = head_hu(drawn.head, lesions, patient, rng, image)
+    hu = head_hu(drawn.head, lesions if old_as_simulated else without_old(lesions), patient, rng, image)
+    if not old_as_simulated:
+        lesions = replace(lesions, old_infarct=paint_old_on_ct(hu, lesions.old_infarct, drawn.head, rng))
     metal = place_metal(drawn.head, rng, image["ct"]["metal"])
     scan = scan_ct(hu, drawn.head, grid, settings, rng, image["ct"], metal)
     shows = 1 - np.exp(-patient.hours_from_onset / image["infarct"]["acute_tau_hours"])

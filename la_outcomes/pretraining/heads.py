@@ -20,15 +20,15 @@ from la_outcomes.simulation.split import part_of_anatomy, part_of_infarct
 # share of the heads, and the range (mL) their WMH is drawn from, evenly in its logarithm
 LOADS: tuple[tuple[float, tuple[float, float] | None], ...] = (
     (0.14, None),
-    (0.18, (0.3, 3.0)),
-    (0.26, (3.0, 15.0)),
-    (0.24, (15.0, 45.0)),
-    (0.18, (45.0, 110.0)),
+    (0.14, (0.3, 3.0)),
+    (0.24, (3.0, 15.0)),
+    (0.22, (15.0, 45.0)),
+    (0.26, (45.0, 125.0)),
 )
-_INFARCT_PROBABILITY = 0.65
+_INFARCT_PROBABILITY = 0.75
 _INFARCT_ML = (0.3, 180.0)
 _OLD_PROBABILITY = 0.45
-_OLD_ML = (0.3, 60.0)
+_OLD_ML = (0.3, 90.0)
 _HOURS = (1.0, 150.0)
 _FILLED_VISIBLE = 0.25
 

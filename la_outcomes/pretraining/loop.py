@@ -30,16 +30,17 @@ _JOB = "job.json"
 class Schedule:
     """How long and how fast: the rate rises over ``warmup``, stays, and falls to 0 over the last ``fall``.
 
-    ``iterations`` may be changed between two runs of one training, to bring its end forward. ``per_take``
-    iterations pass from one new take to the next; ``first_takes`` are there from the start.
+    ``iterations`` may be changed before the fall has begun: what comes out is the same as if the new number
+    had been given from the start. ``per_take`` iterations pass from one new take to the next;
+    ``first_takes`` are there from the start.
     """
 
-    iterations: int = 4000
+    iterations: int = 3600
     batch: int = 8
     rate: float = 2e-3
     weight_decay: float = 1e-2
     warmup: int = 100
-    fall: int = 1000
+    fall: int = 1800
     per_take: int = 8
     first_takes: int = 9
     save_every: int = 50

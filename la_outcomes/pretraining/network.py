@@ -13,9 +13,12 @@ from la_outcomes.pretraining.takes import CLASSES, INFARCT, LESION
 
 FEATURES = (16, 32, 64, 128, 128)
 _SMOOTH_PX = 20.0
-_DICE_WEIGHT = {LESION: 1.0, INFARCT: 0.6}
+_DICE_WEIGHT = {LESION: 1.0, INFARCT: 0.8}
 # lesions and infarcts hold a hundredth of the pixels each: without a weight they are learned last
 _CLASS_WEIGHT = (1.0, 1.0, 1.0, 1.0, 3.0, 3.0)
+# an infarct called lesion spoils volumes; one not found at all does not
+_INFARCT_AS_LESION_WEIGHT = 3.0
+_NO_LESION = [number for number in range(len(CLASSES)) if number != LESION]
 _SHARE = np.float32(1 / 255)
 
 
@@ -57,10 +60,15 @@ def batch_tensors(samples: Sequence[Sample]) -> tuple[torch.Tensor, torch.Tensor
 
 
 def loss_of(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-    """Weighted cross-entropy against the soft targets, and soft Dice of lesion and infarct over the batch."""
+    """Weighted cross-entropy against the soft targets, and soft Dice of lesion and infarct over the batch.
+
+    Of an infarct, what is given to the lesion costs more than what is given to the other classes.
+    """
     logs = torch.log_softmax(logits.float(), dim=1)
     weights = torch.tensor(_CLASS_WEIGHT)[None, :, None, None]
     total = -(weights * targets * logs).sum(1).mean()
+    no_lesion = torch.logsumexp(logs[:, _NO_LESION], dim=1)
+    total = total - _INFARCT_AS_LESION_WEIGHT * (targets[:, INFARCT] * no_lesion).mean()
     for number, weight in _DICE_WEIGHT.items():
         share, truth = logs[:, number].exp(), targets[:, number]
         both = 2 * (share * truth).sum() + _SMOOTH_PX

@@ -55,11 +55,14 @@ class Pool:
         self._takes = {n: known[n] if n in known else self._kept(n) for n in window}
 
     def choose(self, rng: np.random.Generator) -> tuple[Take, int]:
-        """One take at random and one of its slices: any, or, half of the time, one of the more lesion."""
+        """One take at random and one of its slices: any, or, half of the time, one of the more lesion.
+
+        Infarcts count half, so that slices which show both, or an infarct alone, are learned from too.
+        """
         take = list(self._takes.values())[int(rng.integers(len(self._takes)))]
         if rng.random() < 0.5:
             return take, int(rng.integers(take.slices))
-        area = take.lesion.sum(axis=(1, 2), dtype=np.float64) + 255.0
+        area = (take.lesion.astype(np.float32) + 0.5 * take.infarct).sum(axis=(1, 2)) + 255.0
         return take, int(rng.choice(take.slices, p=area / area.sum()))
 
     def draw(self, number: int) -> Take:

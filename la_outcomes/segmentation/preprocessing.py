@@ -213,9 +213,10 @@ def keep_volume(soft: npt.NDArray[Any]) -> Bools:
     count = round(float(soft.sum(dtype=np.float64)))
     mask = np.zeros(soft.size, dtype=bool)
     if count > 0:
-        order = np.argsort(-soft.ravel(), kind="stable")
-        mask[order[:count]] = True
-    return mask.reshape(soft.shape) & (soft > 0)
+        any_of_it = np.flatnonzero(soft > 0)
+        order = np.argsort(-soft.ravel()[any_of_it], kind="stable")
+        mask[any_of_it[order[:count]]] = True
+    return mask.reshape(soft.shape)
 
 
 def _bounds(mask: Bools) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:

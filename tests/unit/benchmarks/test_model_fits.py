@@ -99,7 +99,8 @@ def test_a_heads_facts_are_those_of_its_maps(tmp_path: Path) -> None:
     bands = {"la": (13.0, 24.0), "infarct": (-4.0, 2.0), "brain": (-20.0, 79.0), "parenchyma": (12.0, 60.0)}
     card = {"brain": {"mask": "network"}}
     bundle = load_bundle(write_tissue_bundle(tmp_path / "model", bands, **card))
-    row = load_script("model_rows").ct_facts(HeadMeasurement(image, bundle), tmp_path)
+    rows = load_script("model_rows")
+    row = rows.ct_facts(HeadMeasurement(image, bundle), rows.lost_of(tmp_path, "ct"), tmp_path)
     assert row["inside_thresholds_dice"] == 1.0
     assert 0.95 < row["inside_network_dice"] < 1.0
     assert row["infarct_true_ml"] == 0.0

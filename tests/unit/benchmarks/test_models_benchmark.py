@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,8 @@ from la_outcomes.imaging.geometry import Image
 from la_outcomes.imaging.nifti import write_image
 from la_outcomes.pretraining.ct_takes import HELD_OUT
 from la_outcomes.pretraining.heads import Sources
-from la_outcomes.segmentation.bundle import load_bundle
+from la_outcomes.segmentation.brain import ct_brain
+from la_outcomes.segmentation.bundle import load_bundle, read_card
 from la_outcomes.simulation.parameters import load_parameters
 
 BANDS = {"la": (12.0, 24.0), "infarct": (-9.0, -6.0), "brain": (0.0, 60.0), "parenchyma": (12.0, 60.0)}
@@ -126,3 +128,47 @@ def test_a_head_of_the_bed_is_written_whole(tmp_path: Path) -> None:
     row = json.loads((tmp_path / "row.json").read_text())
     assert row["tissue_volume_ml"] == pytest.approx(drawn.patient.tissue_volume_ml, rel=1e-3)
     assert {path.name for path in tmp_path.iterdir()} >= {"ct.nii.gz", "flair.nii.gz", "brain_ct.nii.gz"}
+
+
+def test_the_shift_with_the_largest_merit_is_named(
+    bed: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place = tmp_path / "bed" / "validation"
+    for number in range(3):
+        shutil.copytree(bed / "test" / "0000", place / f"{number:04d}")
+    image, la = head_ct(3)
+    la[: la.shape[0] // 2] = False
+    write_image(place / "0001" / "visible_ct.nii.gz", Image(la.astype(np.float32), image.affine))
+    inside = Image(ct_brain(image).intracranial.astype(np.uint8), image.affine)
+    write_image(place / "0000" / "brain_ct.nii.gz", inside)
+    bundle = write_tissue_bundle(tmp_path / "model", BANDS)
+    shift = load_script("models_shift")
+    shift.main(["--bed", str(tmp_path / "bed"), "--bundle", str(bundle), "--into-card", str(bundle)])
+    told = capsys.readouterr().out
+    assert "3 validation heads" in told
+    assert "shift with the largest merit: " in told
+    assert read_card(bundle)["brain"]["mask"] == "network"
+    assert read_card(bundle)["brain"]["log_odds"] in shift.BRAIN_LIMITS
+
+
+def test_a_shift_that_labels_infarcts_has_less_merit() -> None:
+    shift = load_script("models_shift")
+    rows = pd.DataFrame({"truth_ml": [0.0, 10.0, 20.0, 40.0], "predicted_ml": [1.0, 10.0, 20.0, 40.0]})
+    rows = rows.assign(dice=[np.nan, 0.5, 0.6, 0.7], acute_labelled=[np.nan, 0.1, 0.1, 0.1], old_labelled=0.0)
+    told = shift.summary(rows)
+    assert told["false_ml"] == 1.0
+    assert told["dsc_above_15"] == pytest.approx(0.65)
+    worse = shift.summary(rows.assign(acute_labelled=0.5))
+    assert told["merit"] - worse["merit"] == pytest.approx(0.4)
+
+
+def test_what_was_aimed_at_stands_beside_what_came_out() -> None:
+    tables = load_script("model_tables")
+    rows = pd.DataFrame({"truth_ml": [0.0, 10.0, 20.0, 40.0], "predicted_ml": [1.0, 10.0, 20.0, 40.0]})
+    rows = rows.assign(dice=[np.nan, 0.7, 0.8, 0.93], acute_ml=5.0, acute_labelled=[0.0, 0.5, 0.5, 0.5])
+    lines = tables.reach_table(rows).splitlines()
+    assert "| DSC above 5 mL >= .80 | 0.81 (SE 0.07, n 3) | yes |" in lines
+    assert lines[-2].endswith("| 1.00 mL (SE 0.00, n 1) | yes |")
+    assert lines[-1].endswith("37.5 % (SE 12.5, n 4) | no |")
+    ct = rows.assign(ceiling_dice=0.5, old_ml=0.0, old_labelled=np.nan)
+    assert tables.reach_table(ct).splitlines()[-1].endswith("| none | - |")

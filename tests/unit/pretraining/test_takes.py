@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 from scipy import ndimage
 
 from la_outcomes.pretraining import ct_takes, flair_takes
 from la_outcomes.pretraining.augment import COLUMNS, draw_sample
 from la_outcomes.pretraining.network import batch_tensors, loss_of
 from la_outcomes.pretraining.pool import Pool
-from la_outcomes.pretraining.takes import CLASSES, CSF, GREY, WHITE, Take, cut_block
+from la_outcomes.pretraining.takes import CLASSES, CSF, GREY, INFARCT, LESION, WHITE, Take, cut_block
+from la_outcomes.simulation.anatomy import PARENCHYMA, is_tissue
 from la_outcomes.simulation.fields import stream
 from la_outcomes.simulation.parameters import load_parameters
 from la_outcomes.simulation.patient import CtSettings
@@ -111,3 +113,26 @@ def test_targets_are_shares_of_the_classes_and_the_loss_falls_to_them(ct: Take) 
     right = loss_of((targets + 1e-6).log(), targets)
     wrong = loss_of((targets.roll(20, 3) + 1e-6).log(), targets)
     assert right < 0.2 < wrong
+
+
+def test_an_infarct_called_lesion_costs_more_than_one_called_white_matter() -> None:
+    targets = torch.zeros(1, len(CLASSES), 8, 8)
+    targets[:, INFARCT] = 1
+    losses = []
+    for called in (LESION, WHITE):
+        shares = torch.full_like(targets, 0.02)
+        shares[:, called] = 0.9
+        losses.append(float(loss_of(shares.log(), targets)))
+    assert losses[0] > losses[1] + 3
+
+
+def test_hippocampi_are_brightened_on_both_sides_and_nothing_else(flair_pool: Pool) -> None:
+    head = flair_pool.head(0).head
+    signal = np.ones(head.tissue.shape, dtype=np.float32)
+    flair_takes._brighten(signal, head, flair_takes._BRIGHT[0], 0.4, np.random.default_rng(3))
+    assert 1.3 < signal.max() <= 1.4 + 1e-5
+    x = np.arange(signal.shape[0]) + head.affine[0, 3]
+    raised = (signal > 1.2).sum((1, 2))
+    assert min(raised[x < -10].sum(), raised[x > 10].sum()) > 1000
+    assert raised[np.abs(x) < 6].sum() == 0
+    assert (signal[~is_tissue(head.tissue, PARENCHYMA)] == 1).all()
