@@ -49,9 +49,7 @@ def main(argv: list[str] | None = None) -> None:
     ct = asked.modality == "ct"
     vendors = tuple(name for name in ct_takes.KERNELS if name != ct_takes.HELD_OUT) if ct else ()
     spec = ct_takes.SPEC if ct else flair_takes.SPEC
-    schedule = Schedule(
-        iterations=asked.iterations, fall=asked.fall, per_take=10 if ct else 14, first_takes=12
-    )
+    schedule = Schedule(iterations=asked.iterations, fall=asked.fall, per_take=10, first_takes=12)
     image = load_parameters()["image"]
     pool = Pool(sources, "CT" if ct else "FLAIR", asked.seed, vendors, image, asked.out / "takes")
     learner = load_learner(asked.out, schedule, asked.seed)

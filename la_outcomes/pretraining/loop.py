@@ -35,12 +35,12 @@ class Schedule:
     ``first_takes`` are there from the start.
     """
 
-    iterations: int = 3600
+    iterations: int = 4000
     batch: int = 8
     rate: float = 2e-3
     weight_decay: float = 1e-2
     warmup: int = 100
-    fall: int = 1800
+    fall: int = 2000
     per_take: int = 8
     first_takes: int = 9
     save_every: int = 50
