@@ -85,7 +85,8 @@ def summary(rows: pd.DataFrame) -> dict[str, float]:
     """What a shift brings, and its merit."""
     truth, found = rows["truth_ml"].to_numpy(), rows["predicted_ml"].to_numpy()
     told = {
-        "ccc": lins_ccc(truth, found).ccc,
+        # a shift that finds nothing anywhere agrees with nothing
+        "ccc": lins_ccc(truth, found).ccc if np.ptp(found) > 0 else 0.0,
         "slope": float(np.polyfit(truth, found, 1)[0]),
         "error_ml": float((found - truth).mean()),
         "false_ml": float(np.nan_to_num(found[truth < 1e-6].mean())) if (truth < 1e-6).any() else 0.0,

@@ -136,9 +136,10 @@ def test_the_shift_with_the_largest_merit_is_named(
     place = tmp_path / "bed" / "validation"
     for number in range(3):
         shutil.copytree(bed / "test" / "0000", place / f"{number:04d}")
-    image, la = head_ct(3)
-    la[: la.shape[0] // 2] = False
-    write_image(place / "0001" / "visible_ct.nii.gz", Image(la.astype(np.float32), image.affine))
+        image, la = head_ct(number)
+        write_image(place / f"{number:04d}" / "ct.nii.gz", image, dtype=np.int16)
+        write_image(place / f"{number:04d}" / "visible_ct.nii.gz", Image(la.astype(np.float32), image.affine))
+    image, _ = head_ct(0)
     inside = Image(ct_brain(image).intracranial.astype(np.uint8), image.affine)
     write_image(place / "0000" / "brain_ct.nii.gz", inside)
     bundle = write_tissue_bundle(tmp_path / "model", BANDS)
