@@ -173,3 +173,13 @@ def test_what_was_aimed_at_stands_beside_what_came_out() -> None:
     assert lines[-1].endswith("37.5 % (SE 12.5, n 4) | no |")
     ct = rows.assign(ceiling_dice=0.5, old_ml=0.0, old_labelled=np.nan)
     assert tables.reach_table(ct).splitlines()[-1].endswith("| none | - |")
+
+
+def test_the_worst_ct_is_drawn(bed: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    bundle = write_tissue_bundle(tmp_path / "model", BANDS)
+    rows = pd.DataFrame({"head": ["test0009", "test0000"], "truth_ml": [70.0, 70.0], "dice": [0.9, 0.7]})
+    rows.assign(predicted_ml=60.0).to_csv(tmp_path / "ct.csv", index=False)
+    asked = ["--bed", str(bed), "--rows", str(tmp_path), "--ct", str(bundle), "--out", str(tmp_path)]
+    load_script("model_failures").main(asked)
+    assert "test0000, Simulated CT, DSC 0.70" in capsys.readouterr().out
+    assert (tmp_path / "model_failure_ct.png").stat().st_size > 5_000
