@@ -35,7 +35,7 @@ class Schedule:
     ``first_takes`` are there from the start.
     """
 
-    iterations: int = 4000
+    iterations: int = 3200
     batch: int = 8
     rate: float = 2e-3
     weight_decay: float = 1e-2
