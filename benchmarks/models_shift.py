@@ -1,12 +1,13 @@
-"""Which shift of the lesion's log odds, and which limit of the brain's, a default model is exported with.
+"""Which shifts of lesion and infarct, and which limit of the brain, a default model is exported with.
 
 python benchmarks/models_bed.py --bed BED --anatomies DIR --infarcts DIR --part validation --heads 50
 python -m la_outcomes.pretraining ct --out RUN --anatomies DIR --infarcts DIR --bundle UNSHIFTED
 python benchmarks/models_shift.py --bed BED --bundle UNSHIFTED --heads 24
 
-Validation heads alone. The network is run once a head; all shifts are tried on its own grid. The shift kept
-has the largest CCC + mean DSC above 5 mL - 0.02 x false mL on lesion-free heads - share of acute infarcts
-(above 1 mL) that is labelled. Then: python -m la_outcomes.pretraining ct ... --bundle BUNDLE --shift X.
+Validation heads alone. The network is run once a head; all shifts (of the lesion's and the infarct's logits)
+are tried on its own grid. Those kept have the largest CCC + mean DSC above 5 mL - 0.02 x false mL on
+lesion-free heads - share of acute infarcts (above 1 mL) that is labelled. Then:
+python -m la_outcomes.pretraining ct ... --bundle BUNDLE --shift X --infarct-shift Y.
 With --into-card BUNDLE the limit of the brain's log odds whose intracranial volumes are least off goes into
 the card's section ``brain``, which benchmarks/model_fits.py confirms or takes back.
 """
@@ -20,10 +21,12 @@ from pathlib import Path
 sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 import argparse
+import itertools
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from benchmarks.model_rows import lost_of
@@ -37,9 +40,14 @@ from la_outcomes.segmentation.preprocessing import keep_volume
 from la_outcomes.segmentation.reading import Reading, read_by_network
 from la_outcomes.segmentation.volumetry import dice
 
-SHIFTS = tuple(float(value) for value in np.arange(-2.0, 2.01, 0.25))
+SHIFTS = tuple(float(value) for value in np.arange(-1.5, 1.51, 0.25))
+INFARCT_SHIFTS = (0.0, 0.5, 1.0, 1.5)
+_LEAST_SHARE = 1e-6
 BRAIN_LIMITS = (0.0, 0.5, 0.8, 1.0, 1.5)
+BY = ("shift", "infarct_shift")
 TRUTH = {"ct": "visible_ct", "flair": "wmh_flair"}
+
+Floats = npt.NDArray[np.floating[Any]]
 
 
 def read_head(folder: Path, bundle: Bundle, modality: str) -> Reading:
@@ -51,17 +59,30 @@ def read_head(folder: Path, bundle: Bundle, modality: str) -> Reading:
     return read_by_network(flair_for_network(image, rough), rough, bundle)
 
 
+def shifted(lesion: Floats, infarct: Floats, by: tuple[float, float]) -> tuple[Floats, Floats]:
+    """Log odds of lesion and infarct as they are once their logits are shifted."""
+    logs = [-np.logaddexp(0, -odds.astype(np.float64)) for odds in (lesion, infarct)]
+    rest = np.log(np.maximum(1 - np.exp(logs[0]) - np.exp(logs[1]), _LEAST_SHARE))
+    a, b = logs[0] + by[0], logs[1] + by[1]
+    return a - np.logaddexp(b, rest), b - np.logaddexp(a, rest)
+
+
 def rows_of_head(found: Reading, folder: Path, bundle: Bundle, modality: str) -> list[dict[str, Any]]:
-    """One row a shift: volumes, Dice, shares of infarcts labelled."""
+    """One row a pair of shifts: volumes, Dice, shares of infarcts labelled."""
     lost_maps = lost_of(folder, modality)
     square = {name: found.crop.to_square(values, outside=0) for name, values in lost_maps.items()}
     soft = found.crop.to_square(read_mask(folder / f"{TRUTH[modality]}.nii.gz").data, outside=0)
     reference = keep_volume(soft)
-    allowed = found.brain & (found.log_odds[INFARCT] <= 0) if modality == "ct" else found.brain
+    # where neither is likely no shift that is tried brings it about
+    at = found.brain & (found.log_odds[bundle.outputs.names[0]] > -2 * max(SHIFTS) - 1)
+    odds = [found.log_odds[name][at] for name in (bundle.outputs.names[0], INFARCT)]
     rows = []
-    for shift in SHIFTS:
-        mask = (found.log_odds[bundle.outputs.names[0]] + np.float32(shift) > 0) & allowed
-        row = {"head": folder.name, "shift": shift, "dice": dice(mask, reference) if soft.any() else None}
+    for by in itertools.product(SHIFTS, INFARCT_SHIFTS):
+        lesion, infarct = shifted(*odds, by)
+        mask = np.zeros(at.shape, bool)
+        mask[at] = (lesion > 0) & ((infarct <= 0) | (modality != "ct"))
+        row: dict[str, Any] = dict(zip(BY, by, strict=True)) | {"head": folder.name}
+        row |= {"dice": dice(mask, reference) if soft.any() else None}
         row |= {"truth_ml": float(soft.sum()) * found.voxel_ml, "predicted_ml": mask.sum() * found.voxel_ml}
         for name, lost in square.items():
             total = float(lost.sum())
@@ -121,10 +142,13 @@ def main(argv: list[str] | None = None) -> None:
 
 def report(bundle: Bundle, rows: pd.DataFrame, errors: pd.DataFrame, into: Path | None) -> None:
     """Print both tables and what is best; write the brain's limit into a card."""
-    table = pd.DataFrame({shift: summary(part) for shift, part in rows.groupby("shift")}).T
+    table = pd.DataFrame(
+        [dict(zip(BY, by, strict=True)) | summary(part) for by, part in rows.groupby(list(BY))]
+    )
     print(f"{bundle.name}: {rows['head'].nunique()} validation heads")
-    print(table.round(3).to_string(index_names=False))
-    print(f"shift with the largest merit: {table['merit'].idxmax():+.2f}")
+    print(table.round(3).to_string(index=False))
+    best = table.loc[table["merit"].idxmax()]
+    print(f"shifts with the largest merit: {best['shift']:+.2f}, infarct {best['infarct_shift']:+.2f}")
     if errors.empty:
         return
     limit = float(errors.abs().mean().idxmin())

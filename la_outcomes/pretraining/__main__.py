@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from la_outcomes.pretraining import ct_takes, flair_takes
-from la_outcomes.pretraining.bundles import export
+from la_outcomes.pretraining.bundles import Shifts, export
 from la_outcomes.pretraining.heads import Sources
 from la_outcomes.pretraining.loop import Learner, Schedule, claim, job_of, learn, load_learner
 from la_outcomes.pretraining.pool import Pool
@@ -38,6 +38,7 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument("--validation-heads", type=int, default=0, help="measured each 250 iterations")
     parser.add_argument("--bundle", type=Path, help="do not train: export the last checkpoint to this folder")
     parser.add_argument("--shift", type=float, default=0.0, help="added to the lesion's log odds at export")
+    parser.add_argument("--infarct-shift", type=float, default=0.0, help="added to the infarct's at export")
     return parser
 
 
@@ -56,7 +57,7 @@ def main(argv: list[str] | None = None) -> None:
     if asked.bundle is not None:
         pool.size = _PARITY_TAKES
         pool.reach(max(schedule.first_takes - 1 + (learner.iteration - 1) // schedule.per_take, 0))
-        bundle = export(learner, pool, spec, schedule, asked.bundle, asked.shift)
+        bundle = export(learner, pool, spec, schedule, asked.bundle, Shifts(asked.shift, asked.infarct_shift))
         print(f"{bundle.name}, sha256 {bundle.model_sha256[:16]}, parity {bundle.card['parity']}")
         return
     claim(asked.out, job_of(pool, spec, schedule))

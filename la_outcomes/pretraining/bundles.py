@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from la_outcomes.pretraining.augment import COLUMNS
 from la_outcomes.pretraining.loop import Learner, Schedule
 from la_outcomes.pretraining.network import architecture
 from la_outcomes.pretraining.pool import Pool
-from la_outcomes.pretraining.takes import CLASSES, LESION
+from la_outcomes.pretraining.takes import CLASSES, INFARCT, LESION
 from la_outcomes.segmentation.bundle import Bundle
 from la_outcomes.segmentation.outputs import Outputs
 from la_outcomes.segmentation.preprocessing import InputSpec
@@ -44,6 +45,17 @@ LIMITS = (
 )
 
 
+@dataclass(frozen=True)
+class Shifts:
+    """What is added to the logits of two classes at export."""
+
+    lesion: float = 0.0
+    infarct: float = 0.0
+
+
+NO_SHIFTS = Shifts()
+
+
 def outputs_of(modality: str) -> Outputs:
     """The network's classes and the structures made of them."""
     tissue = ("grey", "white", "lesion", "infarct")
@@ -59,22 +71,25 @@ def outputs_of(modality: str) -> Outputs:
 
 
 def export(
-    learner: Learner, pool: Pool, spec: InputSpec, schedule: Schedule, out: Path, shift: float = 0.0
+    learner: Learner, pool: Pool, spec: InputSpec, schedule: Schedule, out: Path, shifts: Shifts = NO_SHIFTS
 ) -> Bundle:
     """Write the bundle of a learner's network as it is now.
 
-    ``shift`` is added to the lesion's logit: where on validation heads volumes come out right. The weights
-    are rounded to float16 first, and ONNX is compared with PyTorch on slices of the pool.
+    ``shifts`` are added to the lesion's and the infarct's logits: where on validation heads volumes come out
+    right and infarcts are not taken for lesions. The weights are rounded to float16 first, and ONNX is
+    compared with PyTorch on slices of the pool.
     """
     network = copy.deepcopy(learner.network).eval()
     network.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
     with torch.no_grad():
-        dict(network.named_parameters())[_LAST_BIAS.format(len(learner.features) - 2)][LESION] += shift
+        bias = dict(network.named_parameters())[_LAST_BIAS.format(len(learner.features) - 2)]
+        bias[LESION] += shifts.lesion
+        bias[INFARCT] += shifts.infarct
         for tensor in (*network.parameters(), *network.buffers()):
             if tensor.is_floating_point():
                 tensor.copy_(tensor.half().float())
     weights = named_weights(network, network.state_dict())
-    card = _card(learner, pool, spec, schedule, shift)
+    card = _card(learner, pool, spec, schedule, shifts)
     bundle = export_bundle(out, network, weights, spec, {**card, "parity": {}}, half=True)
     parity = compare(bundle, network, pool)
     return export_bundle(out, network, weights, spec, {**card, "parity": parity}, half=True)
@@ -115,7 +130,9 @@ def _overlap(first: npt.NDArray[np.bool_], second: npt.NDArray[np.bool_]) -> flo
     return None if total == 0 else 2 * int((first & second).sum()) / total
 
 
-def _card(learner: Learner, pool: Pool, spec: InputSpec, schedule: Schedule, shift: float) -> dict[str, Any]:
+def _card(
+    learner: Learner, pool: Pool, spec: InputSpec, schedule: Schedule, shifts: Shifts
+) -> dict[str, Any]:
     modality = pool.modality
     takes = schedule.first_takes + learner.iteration // schedule.per_take
     training = {
@@ -134,7 +151,8 @@ def _card(learner: Learner, pool: Pool, spec: InputSpec, schedule: Schedule, shi
         "batch": schedule.batch,
         "learning_rate": schedule.rate,
         "cpu_seconds": round(learner.seconds),
-        "lesion_logit_shift": shift,
+        "lesion_logit_shift": shifts.lesion,
+        "infarct_logit_shift": shifts.infarct,
     }
     plan = {
         "architecture": architecture(learner.features),

@@ -147,9 +147,20 @@ def test_the_shift_with_the_largest_merit_is_named(
     shift.main(["--bed", str(tmp_path / "bed"), "--bundle", str(bundle), "--into-card", str(bundle)])
     told = capsys.readouterr().out
     assert "3 validation heads" in told
-    assert "shift with the largest merit: " in told
+    assert "shifts with the largest merit: " in told
     assert read_card(bundle)["brain"]["mask"] == "network"
     assert read_card(bundle)["brain"]["log_odds"] in shift.BRAIN_LIMITS
+
+
+def test_shifted_log_odds_are_those_of_shifted_logits() -> None:
+    shift = load_script("models_shift")
+    logits = np.random.default_rng(0).normal(0, 2, (3, 50))
+    both = []
+    for values in (logits, logits + np.array([[0.5], [1.0], [0.0]])):
+        logs = values - np.logaddexp.reduce(values, axis=0)
+        both.append([logs[n] - np.log1p(-np.exp(logs[n])) for n in (0, 1)])
+    found = shift.shifted(*both[0], (0.5, 1.0))
+    assert np.asarray(found) == pytest.approx(np.asarray(both[1]), abs=1e-3)
 
 
 def test_a_shift_that_labels_infarcts_has_less_merit() -> None:

@@ -12,7 +12,7 @@ import torch
 
 from la_outcomes.errors import InputError
 from la_outcomes.pretraining.__main__ import arguments
-from la_outcomes.pretraining.bundles import export
+from la_outcomes.pretraining.bundles import Shifts, export
 from la_outcomes.pretraining.ct_takes import SPEC
 from la_outcomes.pretraining.loop import LOG, Schedule, claim, job_of, learn, load_learner
 from la_outcomes.pretraining.pool import Pool
@@ -84,13 +84,18 @@ def test_the_pool_keeps_its_newest_takes_and_reads_them_again(ct_pool: Pool) -> 
 def test_a_bundle_says_what_pytorch_says(trained: Path, ct_pool: Pool, tmp_path: Path) -> None:
     ct_pool.reach(2)
     learner = load_learner(trained, SCHEDULE, 1, FEATURES)
-    bundle = export(learner, ct_pool, SPEC, SCHEDULE, tmp_path / "model", shift=0.5)
+    bundle = export(learner, ct_pool, SPEC, SCHEDULE, tmp_path / "model", Shifts(0.5, 0.25))
     assert bundle.outputs.names == ("la", "infarct", "brain", "parenchyma")
     assert bundle.card["parity"]["equivalent"], bundle.card["parity"]
     assert bundle.card["parity"]["largest_log_odds_difference"] < 0.05
     assert bundle.card["simulated"]
     assert not bundle.card["medical_device"]
+    training = bundle.card["training"]
+    assert (training["lesion_logit_shift"], training["infarct_logit_shift"]) == (0.5, 0.25)
     (network,) = rebuilt_networks(bundle)
+    last, own = "decoder.seg_layers.0.bias", dict(learner.network.named_parameters())
+    added = dict(network.named_parameters())[last] - own[last]
+    assert added.detach().numpy() == pytest.approx([0, 0, 0, 0, 0.5, 0.25], abs=2e-3)
     slices = np.random.default_rng(0).normal(size=(1, 3, 224, 224)).astype(np.float32)
     with torch.no_grad():
         logits = network(torch.from_numpy(slices))
