@@ -1,11 +1,13 @@
 """How well does a mask find its place? Candidates on a bed of pairs with exact maps.
 
-python benchmarks/coregistration.py --bed DIR --out DIR [--methods NAME ...] [--starts 100]
+python benchmarks/coregistration.py --bed DIR --out DIR [--methods NAME ...] [--model wmh-flair-sim]
+    [--starts 100]
 
 ``--bed`` is a folder that ``benchmarks/coregistration_bed.py`` filled. Prints a table by method (mean, SD,
 worst, n) and writes one row a pair and method; rows that are there already are kept, so that a stopped
-run goes on where it was. ``--starts`` instead tries the default from random poses (25 degrees an axis, 30
-mm) of the bed's pairs in turn.
+run goes on where it was. ``--model`` takes a FLAIR model's brain for the FLAIR's mask, as ``label`` does.
+``--starts`` instead tries the default from random poses (25 degrees an axis, 30 mm) of the bed's pairs in
+turn.
 """
 
 # ruff: noqa: E402 - the path and the number of threads are set before anything is imported.
@@ -29,10 +31,11 @@ import pandas as pd
 import SimpleITK as sitk
 from scipy.spatial.transform import Rotation
 
+from benchmarks import coregistration_tables as tables
 from benchmarks import one_thread  # noqa: F401
 from benchmarks.coregistration_bed import SHIFT_MM, TURN_DEG, Pair, folders
 from benchmarks.coregistration_candidates import METHODS, Prepared
-from benchmarks.coregistration_opened import Opened, opened
+from benchmarks.coregistration_opened import Opened, opened, rows_folder
 from la_outcomes.imaging.geometry import volume_ml
 from la_outcomes.segmentation.labels.coregistration import (
     affine_transform,
@@ -48,8 +51,10 @@ FAILED_MM = 5.0
 POINTS = 400
 SHARED = {
     "default": ("rigid", "whole"),
+    "default, not shortened": ("rigid", "whole"),
     "greedy rigid": ("rigid",),
-    "greedy rigid, whole deformation": ("rigid", "whole"),
+    "greedy rigid, NMI halved": ("rigid", "information"),
+    "greedy rigid, NMI": ("rigid", "information"),
     "greedy rigid, NMI with bone": ("rigid",),
     "greedy rigid, CSF demons": ("rigid",),
 }
@@ -134,31 +139,6 @@ def measure(there: Opened, truth: Truth, method: str) -> Row:
     return row | {"folded": folded(found), "cpu_s": seconds, "failed": row["brain_mm"] > FAILED_MM}
 
 
-def summary(rows: pd.DataFrame) -> pd.DataFrame:
-    """By method: mean (SD), worst, and failures (mean brain error above 5 mm)."""
-    table = rows.groupby("method", sort=False).agg(
-        n=("pair", "size"),
-        ratio=("ratio", "mean"),
-        ratio_sd=("ratio", "std"),
-        worst=("ratio", "min"),
-        lesion_mm=("lesion_mm", "mean"),
-        lesion_mm_sd=("lesion_mm", "std"),
-        lesion_p95_mm=("lesion_p95_mm", "mean"),
-        brain_mm=("brain_mm", "mean"),
-        brain_mm_sd=("brain_mm", "std"),
-        brain_p95_mm=("brain_p95_mm", "mean"),
-        volume_ratio=("volume_ratio", "mean"),
-        volume_sd=("volume_ratio", "std"),
-        folded=("folded", "max"),
-        failed=("failed", "sum"),
-        cpu_s=("cpu_s", "median"),
-    )
-    large = rows[rows.wmh_ml > 3].groupby("method", sort=False).ratio
-    return table.assign(
-        worst_above_3_ml=large.min(), below_085_above_3_ml=large.apply(lambda x: (x < 0.85).sum())
-    )
-
-
 def random_starts(bed: Path, out: Path, count: int, seed: int) -> pd.DataFrame:
     """Rigid part from random poses, the bed's pairs in turn; rows of finished pairs are kept."""
     known = folders(bed)
@@ -193,22 +173,22 @@ def _random_start(prepared: Prepared, rng: np.random.Generator) -> npt.NDArray[n
     return start
 
 
-def run(bed: Path, out: Path, methods: list[str]) -> pd.DataFrame:
+def run(bed: Path, store: Path, methods: list[str], model: str | None = None) -> pd.DataFrame:
     """All methods on all pairs that have no row yet; rows are written as they come."""
-    store = out / "coregistration_rows"
-    store.mkdir(parents=True, exist_ok=True)
     for folder in folders(bed):
-        run_pair(folder, store, methods)
-    return _stored(store, "pair*.json", methods)
+        run_pair(folder, store, methods, model)
+    rows = _stored(store, "pair*.json")
+    order = rows.method.map({name: place for place, name in enumerate(METHODS)})
+    return rows.assign(order=order).sort_values(["order", "pair"])[rows.method.isin(methods)]
 
 
-def run_pair(folder: Path, store: Path, methods: list[str]) -> None:
+def run_pair(folder: Path, store: Path, methods: list[str], model: str | None = None) -> None:
     """The methods that have no row of this pair yet."""
     files = {name: store / f"{folder.name} {name}.json" for name in methods}
     wanted = [name for name, file in files.items() if not file.exists()]
     if not wanted:
         return
-    there = opened(folder)
+    there = opened(folder, model)
     (store / f"masks {folder.name}.json").write_text(json.dumps(there.masks, default=float))
     truth = Truth.of(there.pair)
     for name in wanted:
@@ -218,22 +198,20 @@ def run_pair(folder: Path, store: Path, methods: list[str]) -> None:
         print(said, file=sys.stderr, flush=True)
 
 
-def _stored(store: Path, pattern: str, methods: list[str] | None = None) -> pd.DataFrame:
-    rows = pd.DataFrame([json.loads(path.read_text()) for path in sorted(store.glob(pattern))])
-    return rows if methods is None else rows[rows.method.isin(methods)]
+def _stored(store: Path, pattern: str) -> pd.DataFrame:
+    return pd.DataFrame([json.loads(path.read_text()) for path in sorted(store.glob(pattern))])
 
 
-def mask_table(out: Path) -> pd.DataFrame:
-    """Brain masks against truth: mean, worst, and error of the intracranial volume."""
-    frame = _stored(out / "coregistration_rows", "masks *.json")
-    columns = {}
-    for name in ("ct", "flair"):
-        error = frame[f"{name}_icv_error"]
-        columns[name] = {
-            "n": len(frame), "dice": frame[f"{name}_dice"].mean(), "worst": frame[f"{name}_dice"].min(),
-            "icv_bias": error.mean(), "icv_error": error.abs().mean(), "icv_worst": error.abs().max(),
-        }  # fmt: skip
-    return pd.DataFrame(columns).T
+def say(rows: pd.DataFrame, masks: pd.DataFrame) -> None:
+    """Print all tables."""
+    print(tables.method_table(rows))
+    for title, table in (
+        ("the default's lead in Dice/oracle over", tables.lead_of_default(rows)),
+        ("Dice/oracle by local difference, mm", tables.by_difference(rows)),
+        ("Dice/oracle of the default by WMH", tables.by_load(rows)),
+        ("intracranial masks against truth", tables.mask_table(masks)),
+    ):
+        print(f"\n{title}\n{table.round(3).to_string()}")
 
 
 def main() -> None:
@@ -242,6 +220,10 @@ def main() -> None:
     parser.add_argument("--bed", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--methods", nargs="+", choices=list(METHODS), default=list(METHODS))
+    parser.add_argument("--model", help="FLAIR bundle or packaged model whose brain is the FLAIR's mask")
+    parser.add_argument(
+        "--from-pair", type=int, default=0, help="leave the pairs before this one out of tables"
+    )
     parser.add_argument("--starts", type=int, default=0)
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
@@ -253,10 +235,12 @@ def main() -> None:
         print(f"{int(rows.failed.sum())} of {len(rows)} random starts failed; brain error, mm:")
         print(spread.to_string())
         return
-    rows = run(options.bed, options.out, options.methods)
-    rows.to_csv(options.out / "coregistration.csv", index=False)
-    print(summary(rows).round(3).T.to_string())
-    print("\nbrain masks\n" + mask_table(options.out).round(3).to_string())
+    store = rows_folder(options.out, "coregistration_rows", options.model)
+    rows = run(options.bed, store, options.methods, options.model)
+    rows.to_csv(store.with_suffix(".csv"), index=False)
+    if options.from_pair:
+        rows = rows[rows.pair >= f"pair{options.from_pair:03d}"]
+    say(rows, _stored(store, "masks *.json"))
 
 
 if __name__ == "__main__":

@@ -13,6 +13,9 @@ from scipy import ndimage
 
 from la_outcomes.imaging.geometry import Image, to_sitk
 from la_outcomes.segmentation.labels import coregistration as package
+from la_outcomes.segmentation.labels import deformation as bending
+from la_outcomes.segmentation.labels.greedy import run_greedy
+from la_outcomes.segmentation.labels.predicted_ct import brain_ct
 from la_outcomes.segmentation.labels.working import (
     WorkingScan,
     blurred,
@@ -43,11 +46,33 @@ class Prepared:
         return matrix, time.process_time() - started
 
     @cached_property
+    def carried(self) -> WorkingScan:
+        """The FLAIR rigidly on the CT's grid."""
+        return package.carried_scan(self.moving, self.fixed, package.affine_transform(self.rigid[0]))
+
+    @cached_property
     def whole(self) -> tuple[sitk.Image, float]:
-        """The package's deformation before it is halved, found once, and its CPU seconds."""
-        matrix, started = self.rigid[0], time.process_time()
-        field = package.whole_deformation(self.fixed, self.moving, matrix)
-        return field, time.process_time() - started
+        """The package's deformation before it is shortened, found once, and its CPU seconds."""
+        carried, started = self.carried, time.process_time()
+        return bending.whole_deformation(self.fixed, carried), time.process_time() - started
+
+    @cached_property
+    def information(self) -> tuple[sitk.Image, float]:
+        """Greedy's deformation by mutual information deep inside the skull, and its CPU seconds."""
+        carried, started = self.carried, time.process_time()
+        return _by_information(self.fixed, carried), time.process_time() - started
+
+
+def _by_information(fixed: WorkingScan, flair: WorkingScan) -> sitk.Image:
+    level = float(np.median(flair.image.data[fixed.mask & flair.mask]))
+    grid = fixed.image.affine
+    images = {
+        "F": to_sitk(Image(brain_ct(fixed).astype(np.float32), grid)),
+        "M": to_sitk(Image(np.clip(blurred(flair.image.data, 1.2), 0.0, 1.6 * level), grid)),
+        "N": to_sitk(Image(ndimage.binary_erosion(fixed.mask, iterations=2).astype(np.float32), grid)),
+        "W": None,
+    }
+    return run_greedy("-i F M -gm N -m NMI -n 50 -e 0.5 -s 6vox 2vox -o W", images)["W"]
 
 
 def prepare(ct: Image, flair: Image, ct_inside: np.ndarray, flair_inside: np.ndarray) -> Prepared:
@@ -80,7 +105,7 @@ def itk_rigid(pair: Prepared) -> sitk.Transform:
 
 def _then_demons(pair: Prepared, rigid: sitk.Transform) -> sitk.Transform:
     """Symmetric demons on CSF maps within both brains, after a rigid map; its smoothing is 4 voxels."""
-    fixed, carried = pair.fixed, _carried(pair, rigid)
+    fixed, carried = pair.fixed, package.carried_scan(pair.moving, pair.fixed, rigid)
     both = fixed.mask & carried.mask
     core = ndimage.binary_erosion(both)
     maps = (csf_on_ct(fixed), csf_on_flair(carried, both))
@@ -91,14 +116,6 @@ def _then_demons(pair: Prepared, rigid: sitk.Transform) -> sitk.Transform:
     demons.SetNumberOfIterations(60)
     demons.SetStandardDeviations(4.0)
     return _bent(rigid, demons.Execute(first, second))
-
-
-def _carried(pair: Prepared, rigid: sitk.Transform) -> WorkingScan:
-    soft = Image(pair.moving.mask.astype(np.float32), pair.moving.image.affine)
-    return WorkingScan(
-        package.carry(pair.moving.image, pair.fixed.image, rigid),
-        package.carry(soft, pair.fixed.image, rigid).data > 0.5,
-    )
 
 
 def itk_rigid_demons(pair: Prepared) -> sitk.Transform:
@@ -130,13 +147,27 @@ def greedy_nmi_with_bone(pair: Prepared) -> sitk.Transform:
         "N": to_sitk(Image(near_brain(pair.fixed).astype(np.float32), grid)),
         "W": None,
     }
-    field = package.run_greedy("-i F M -gm N -m NMI -n 25 -e 0.3 -s 4vox 2vox -o W", images)["W"]
+    field = run_greedy("-i F M -gm N -m NMI -n 25 -e 0.3 -s 4vox 2vox -o W", images)["W"]
     return _bent(package.affine_transform(matrix), field)
 
 
 def default(pair: Prepared) -> sitk.Transform:
-    """The package's own: rigid, then mutual information inside the skull, halved."""
-    return _bent(package.affine_transform(pair.rigid[0]), package.limited(pair.whole[0]))
+    """The package's own: rigid, then local correlation with the predicted CT, shortened."""
+    return _bent(greedy_rigid(pair), bending.thinned(bending.limited(pair.whole[0])))
+
+
+def greedy_nmi(pair: Prepared) -> sitk.Transform:
+    """The rigid part, then mutual information of what lies 5 mm and more inside the skull."""
+    return _bent(greedy_rigid(pair), pair.information[0])
+
+
+def greedy_nmi_halved(pair: Prepared) -> sitk.Transform:
+    """The same, lengths l (mm) turned into 2 tanh(l / 4)."""
+    vectors = sitk.GetArrayFromImage(pair.information[0]).astype(np.float64)
+    length = np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-9)
+    field = sitk.GetImageFromArray(vectors * 2.0 * np.tanh(length / 4.0) / length, isVector=True)
+    field.CopyInformation(pair.information[0])
+    return _bent(greedy_rigid(pair), field)
 
 
 def _bent(rigid: sitk.Transform, field: sitk.Image) -> sitk.Transform:
@@ -145,17 +176,19 @@ def _bent(rigid: sitk.Transform, field: sitk.Image) -> sitk.Transform:
 
 
 def whole_deformation(pair: Prepared) -> sitk.Transform:
-    """The package's own with its deformation as greedy gives it, neither halved nor limited."""
-    return _bent(package.affine_transform(pair.rigid[0]), pair.whole[0])
+    """The package's own with its deformation as greedy gives it."""
+    return _bent(greedy_rigid(pair), pair.whole[0])
 
 
 METHODS: dict[str, Method] = {
     "default": default,
-    "greedy rigid": greedy_rigid,
-    "greedy rigid, whole deformation": whole_deformation,
+    "default, not shortened": whole_deformation,
+    "greedy rigid, NMI halved": greedy_nmi_halved,
+    "greedy rigid, NMI": greedy_nmi,
     "greedy rigid, NMI with bone": greedy_nmi_with_bone,
     "greedy rigid, CSF demons": greedy_demons,
-    "header alone": lambda pair: sitk.AffineTransform(3),
-    "SimpleITK rigid": itk_rigid,
+    "greedy rigid": greedy_rigid,
     "SimpleITK rigid, CSF demons": itk_rigid_demons,
+    "SimpleITK rigid": itk_rigid,
+    "header alone": lambda pair: sitk.AffineTransform(3),
 }

@@ -1,6 +1,7 @@
 """Do the figures of quality control tell good pairs from misaligned ones? Controlled misalignments.
 
-python benchmarks/quality_control.py --bed DIR --out DIR [--misalignments 300] [--swaps] [--seed 1]
+python benchmarks/quality_control.py --bed DIR --out DIR [--misalignments 300] [--model wmh-flair-sim]
+    [--swaps] [--seed 1]
 
 Each misalignment is the exact map of a pair of ``benchmarks/coregistration_bed.py`` followed by a shift, a
 rotation about the brain's centre, or both, scaled so that the brain's mean displacement against the truth
@@ -34,7 +35,7 @@ from scipy.stats import mannwhitneyu
 from benchmarks import one_thread  # noqa: F401
 from benchmarks.coregistration_bed import Pair, folders
 from benchmarks.coregistration_candidates import Prepared
-from benchmarks.coregistration_opened import opened
+from benchmarks.coregistration_opened import Opened, opened, rows_folder
 from la_outcomes.imaging.geometry import Image, volume_ml
 from la_outcomes.segmentation.labels.coregistration import (
     Coregistration,
@@ -42,7 +43,13 @@ from la_outcomes.segmentation.labels.coregistration import (
     carry,
     coregister_scans,
 )
-from la_outcomes.segmentation.labels.quality_control import FIGURES, csf_correlation, csf_shift_mm, judge
+from la_outcomes.segmentation.labels.quality_control import (
+    FIGURES,
+    csf_correlation,
+    csf_shift_mm,
+    judge,
+    verdict,
+)
 from la_outcomes.segmentation.labels.working import WorkingScan, centre_mm
 from la_outcomes.segmentation.volumetry import dice
 
@@ -82,7 +89,7 @@ def _rigid(centre: Vector, axis: Vector, way: Vector, size: Vector) -> Matrix:
 
 
 def figures_of(pair: Pair, prepared: Prepared, spoil: Matrix, best: Image) -> dict[str, Any]:
-    """Figures and verdict of the exact map spoiled by a rigid one, all on the working grid.
+    """Figures of the exact map spoiled by a rigid one, all on the working grid.
 
     ``best``: the WMH that the exact map carries there.
     """
@@ -95,37 +102,43 @@ def figures_of(pair: Pair, prepared: Prepared, spoil: Matrix, best: Image) -> di
     label = carry(pair.wmh_flair, grid, transform)
     quality = judge(found, label, prepared.fixed.mask, volume_ml(best.data, grid.affine))
     overlap = dice(label.data > 0.3, best.data > 0.3)
-    return {**quality.figures(), "status": quality.status, "label_dice": overlap}
+    return {**quality.figures(), "label_dice": overlap}
 
 
-def run(bed: Path, out: Path, count: int, seed: int) -> pd.DataFrame:
+def run(bed: Path, store: Path, count: int, seed: int, model: str | None = None) -> pd.DataFrame:
     """All misalignments, pair by pair; rows that are there are kept."""
     known = folders(bed)
     per_pair = -(-count // len(known))
     parts = []
     for place, folder in enumerate(known):
-        parts.append(_of_pair(folder, out, place, per_pair, seed))
+        file = store / f"quality_control_{folder.name}.csv"
+        parts.append(of_pair(folder, file, (seed, place), per_pair, model))
     return pd.concat(parts, ignore_index=True)
 
 
-def _of_pair(folder: Path, out: Path, place: int, count: int, seed: int) -> pd.DataFrame:
-    file = out / f"quality_control_{folder.name}.csv"
+def of_pair(
+    folder: Path, file: Path, seeds: tuple[int, int], count: int, model: str | None = None
+) -> pd.DataFrame:
+    """``count`` misalignments of one pair, what is not in ``file`` yet added to it; judged anew."""
     rows = pd.read_csv(file) if file.exists() else pd.DataFrame()
     if len(rows) < count:
-        more = _measure(folder, place, range(len(rows), count), seed)
+        more = _measure(opened(folder, model), seeds, range(len(rows), count))
         rows = pd.concat([rows, more], ignore_index=True)
         rows.to_csv(file, index=False)
         print(folder.name, file=sys.stderr, flush=True)
-    return rows
+    return rows.assign(status=[_status(row) for row in rows[list(FIGURES)].to_dict("records")])
 
 
-def _measure(folder: Path, place: int, numbers: range, seed: int) -> pd.DataFrame:
-    there = opened(folder)
+def _status(figures: dict[str, Any]) -> str:
+    return verdict({name: None if np.isnan(value) else value for name, value in figures.items()})[0]
+
+
+def _measure(there: Opened, seeds: tuple[int, int], numbers: range) -> pd.DataFrame:
     pair, prepared = there.pair, there.prepared
     best = carry(pair.wmh_flair, prepared.fixed.image, pair.truth)
     rows = []
     for number in numbers:
-        rng = np.random.default_rng([seed, place, number])
+        rng = np.random.default_rng([*seeds, number])
         wanted, kind = float(rng.uniform(0, LARGEST_MM)), KINDS[number % 3]
         spoil = misalignment(prepared, wanted, kind, rng)
         drawn = {"pair": pair.name, "kind": kind, "error_mm": wanted}
@@ -190,7 +203,7 @@ def _auc(rows: pd.DataFrame, figure: str, limit: float, sign: float) -> float:
 
 def alarm_table(rows: pd.DataFrame) -> pd.DataFrame:
     """Share sent to review or failed, by misalignment."""
-    bands = pd.cut(rows.error_mm, [0, 1, 2, 3, 5, 8, 12], include_lowest=True)
+    bands = pd.cut(rows.error_mm, [0, 1, 1.5, 2, 3, 5, 8, 12], include_lowest=True)
     stopped = rows.assign(stopped=rows.status != "accepted").groupby(bands, observed=True)
     return stopped.agg(
         n=("stopped", "size"),
@@ -211,6 +224,7 @@ def main() -> None:
     parser.add_argument("--bed", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--misalignments", type=int, default=300)
+    parser.add_argument("--model", help="FLAIR bundle or packaged model whose brain is the FLAIR's mask")
     parser.add_argument("--swaps", action="store_true", help="two patients mixed, in place of misalignments")
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
@@ -218,9 +232,13 @@ def main() -> None:
     if options.swaps:
         print(run_swaps(options.bed, options.out).describe().round(3).to_string())
         return
-    rows = run(options.bed, options.out, options.misalignments, options.seed)
+    store = rows_folder(options.out, "quality_control_rows", options.model)
+    rows = run(options.bed, store, options.misalignments, options.seed, options.model)
+    print(f"{len(rows)} misalignments of {rows.pair.nunique()} pairs")
     print(auc_table(rows, options.seed).round(3).to_string(index=False))
     print(alarm_table(rows).round(3).to_string())
+    off = rows.csf_shift_mm - rows.error_mm
+    print(f"csf_shift_mm less the misalignment: mean {off.mean():.3f}, SD {off.std():.3f} mm")
 
 
 if __name__ == "__main__":

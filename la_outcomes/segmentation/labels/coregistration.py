@@ -2,37 +2,30 @@
 
 Both scans are brought to orthogonal grids of 2.5 mm, the CT's cropped to the head's inside. Greedy
 (Yushkevich 2016) starts from the centres of mass of the two brain masks, aligns rigidly by normalised
-mutual information without the skull, refines by local correlation of the CT's brain with the FLAIR, then
-deforms by mutual information of what lies inside the skull, in small steps smoothed by 15 mm. Each step
-ends at the grid's full resolution: greedy's coarser levels lie about half a coarse voxel off, which would
-stay in the result. The result maps CT points to FLAIR points (LPS mm). One thread and a fixed seed (greedy
-jitters its samples and adds noise to flat areas), so that the same inputs give the same bytes.
+mutual information without the skull, refines by local correlation of the CT's brain with the FLAIR; what
+is left is ``deformation``'s. Each step ends at the grid's full resolution: greedy's coarser levels lie
+about half a coarse voxel off, which would stay in the result. The result maps CT points to FLAIR points
+(LPS mm). One thread and a fixed seed, so that the same inputs give the same bytes.
 """
 
 from __future__ import annotations
 
-import io
-import os
-import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import SimpleITK as sitk
-from scipy import ndimage
 
 from la_outcomes.errors import InputError
 from la_outcomes.imaging.geometry import Image, resample_to, to_sitk
+from la_outcomes.segmentation.labels.deformation import deformation, jacobian, thinned
+from la_outcomes.segmentation.labels.greedy import run_greedy
 from la_outcomes.segmentation.labels.working import (
     Mask,
-    Volume,
     WorkingScan,
     blurred,
-    blurred_inside,
     brain_hu,
     centre_mm,
     cropped,
@@ -40,18 +33,11 @@ from la_outcomes.segmentation.labels.working import (
     working_scan,
 )
 
-ALGORITHM = "greedy rigid NMI, rigid NCC, deformable NMI, version 7"
-SEED = 1
+ALGORITHM = "greedy rigid NMI, rigid NCC, deformable WNCC with the CT predicted from FLAIR, version 8"
 START = "-m NMI -n 60x20"
 REFINEMENT = "-m NCC 1x1x1 -n 20"
-DEFORMATION = "-m NMI -n 50 -e 0.5 -s 6vox 2vox"
-BRIGHTEST = 1.6
-LONGEST_MM = 4.0
-SHRINKAGE = 0.5
 LEAST_OVERLAP = 0.6
 LARGEST_TURN_DEG = 75.0
-DEEP_VOXELS = 2
-_TISSUE_RANGE_HU = (0.0, 45.0)
 _BRAIN_RANGE_HU = (-10.0, 60.0)
 _LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
@@ -69,7 +55,7 @@ class Coregistration:
 
     transform: sitk.CompositeTransform
     rigid: Matrix
-    jacobian: Volume
+    jacobian: npt.NDArray[np.floating[Any]]
     ct: WorkingScan
     flair: WorkingScan
     cpu_seconds: float
@@ -92,14 +78,18 @@ def coregister_scans(fixed: WorkingScan, moving: WorkingScan, started: float | N
     """The same from scans on working grids, the CT's cropped; ``started``: CPU clock at the beginning."""
     started = time.process_time() if started is None else started
     rigid = rigid_alignment(fixed, moving)
-    field = deformation(fixed, moving, rigid)
+    field = deformation(fixed, carried_scan(moving, fixed, affine_transform(rigid)))
     determinants = jacobian(field)[fixed.mask]
-    transform = sitk.CompositeTransform([affine_transform(rigid), sitk.DisplacementFieldTransform(field)])
-    carried = WorkingScan(
-        carry(moving.image, fixed.image, transform),
-        carry(Image(moving.mask.astype(np.float32), moving.image.affine), fixed.image, transform).data > 0.5,
-    )
+    bend = sitk.DisplacementFieldTransform(thinned(field))
+    transform = sitk.CompositeTransform([affine_transform(rigid), bend])
+    carried = carried_scan(moving, fixed, transform)
     return Coregistration(transform, rigid, determinants, fixed, carried, time.process_time() - started)
+
+
+def carried_scan(flair: WorkingScan, ct: WorkingScan, transform: sitk.Transform) -> WorkingScan:
+    """A FLAIR and its mask seen on the CT's working grid."""
+    mask = carry(_like(flair.image, flair.mask), ct.image, transform).data > 0.5
+    return WorkingScan(carry(flair.image, ct.image, transform), mask)
 
 
 def carry(image: Image, like: Image, transform: sitk.Transform, *, outside: float = 0.0) -> Image:
@@ -116,19 +106,6 @@ def affine_transform(matrix: Matrix) -> sitk.AffineTransform:
     result.SetMatrix([float(value) for value in lps[:3, :3].ravel()])
     result.SetTranslation([float(value) for value in lps[:3, 3]])
     return result
-
-
-def jacobian(field: sitk.Image) -> Volume:
-    """Determinant of d(point + displacement) / d(point) at each voxel (i, j, k) of a displacement field.
-
-    Displacements (LPS mm) are turned into the grid's own axes first, so that the derivatives are physical
-    ones on an oblique grid as well: a pure rotation or shift gives 1.
-    """
-    displacement = sitk.GetArrayFromImage(field).transpose(2, 1, 0, 3)
-    along_axes = displacement @ np.reshape(field.GetDirection(), (3, 3))
-    rows = [np.gradient(along_axes[..., axis], *field.GetSpacing()) for axis in range(3)]
-    gradient = np.stack([np.stack(list(row), axis=-1) for row in rows], axis=-2)
-    return np.asarray(np.linalg.det(gradient + np.eye(3)))
 
 
 def rigid_alignment(fixed: WorkingScan, moving: WorkingScan, start: Matrix | None = None) -> Matrix:
@@ -176,76 +153,5 @@ def align(settings: str, fixed: Image, moving: Image, start: Matrix, where: Imag
     return np.asarray(start @ np.asarray(result["A"], dtype=np.float64))
 
 
-def deformation(fixed: WorkingScan, moving: WorkingScan, rigid: Matrix) -> sitk.Image:
-    """Displacements (LPS mm) on the working grid, between the CT and the rigidly carried FLAIR.
-
-    What greedy finds is halved, since it is about as much noise as difference between the scans, and kept
-    below 2 mm: long displacements arise where one scan ends or shows nothing to hold on to.
-    """
-    return limited(whole_deformation(fixed, moving, rigid))
-
-
-def whole_deformation(fixed: WorkingScan, moving: WorkingScan, rigid: Matrix) -> sitk.Image:
-    """The same as greedy gives it.
-
-    Only what lies 5 mm and more inside the skull is compared: bone beside the brain would draw its edge
-    along, since thick CT slices blur it into the brain where the FLAIR has none.
-    """
-    flair = carry(moving.image, fixed.image, affine_transform(rigid)).data
-    soft = carry(_like(moving.image, moving.mask), fixed.image, affine_transform(rigid)).data
-    both = fixed.mask & (soft > 0.5)
-    level = float(np.median(flair[both]))
-    ct = blurred_inside(np.clip(fixed.image.data, *_TISSUE_RANGE_HU), fixed.mask, 1.5)
-    images = {
-        "F": to_sitk(_like(fixed.image, ct)),
-        "M": to_sitk(_like(fixed.image, np.clip(blurred(flair, 1.2), 0.0, BRIGHTEST * level))),
-        "N": to_sitk(_like(fixed.image, ndimage.binary_erosion(fixed.mask, iterations=DEEP_VOXELS))),
-        "W": None,
-    }
-    return run_greedy(f"-i F M -gm N {DEFORMATION} -o W", images)["W"]
-
-
-def limited(field: sitk.Image) -> sitk.Image:
-    """The field with lengths l (mm) turned into 2 tanh(l / 4): short ones halved, none longer than 2."""
-    vectors = sitk.GetArrayFromImage(field).astype(np.float64)
-    length = np.linalg.norm(vectors, axis=-1, keepdims=True)
-    factor = SHRINKAGE * np.tanh(length / LONGEST_MM) * LONGEST_MM / np.maximum(length, 1e-9)
-    result = sitk.GetImageFromArray(vectors * factor, isVector=True)
-    result.CopyInformation(field)
-    return result
-
-
 def _like(grid: Image, values: npt.NDArray[Any]) -> Image:
     return Image(np.ascontiguousarray(values, dtype=np.float32), grid.affine)
-
-
-def run_greedy(command: str, images: dict[str, Any]) -> Any:
-    """Run greedy on images by name, one thread, fixed seed; its outputs by name.
-
-    Raises ``InputError`` where the scans do not overlap.
-    """
-    from picsl_greedy import Greedy3D
-
-    engine = Greedy3D()
-    try:
-        with _quiet():
-            engine.execute(
-                f"-threads 1 -seed {SEED} -V 0 {command}", out=io.StringIO(), err=io.StringIO(), **images
-            )
-    except RuntimeError as error:
-        raise InputError("coregistration found no overlap of CT and FLAIR") from error
-    return engine
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Standard output closed for what compiled code prints past Python's streams."""
-    sys.stdout.flush()
-    kept = os.dup(1)
-    with open(os.devnull, "wb") as nowhere:
-        os.dup2(nowhere.fileno(), 1)
-        try:
-            yield
-        finally:
-            os.dup2(kept, 1)
-            os.close(kept)

@@ -23,6 +23,7 @@ from la_outcomes.segmentation.brain import ct_brain
 from la_outcomes.segmentation.cases import PairCase, read_pairs
 from la_outcomes.segmentation.labels import coregistration, infarct
 from la_outcomes.segmentation.labels.coregistration import Coregistration, carry, coregister
+from la_outcomes.segmentation.labels.greedy import SEED
 from la_outcomes.segmentation.labels.pair_checks import check_pair, contrast_warning, t1_warning
 from la_outcomes.segmentation.labels.quality_control import judge
 from la_outcomes.segmentation.labels.records import (
@@ -80,7 +81,7 @@ def label_pairs(
         "infarct": infarcts,
         **source.parameters(),
     }
-    job = LabelJob(Path(out_dir), source, infarcts, Run("label", parameters, seed=coregistration.SEED))
+    job = LabelJob(Path(out_dir), source, infarcts, Run("label", parameters, seed=SEED))
     outcomes = map_cases(partial(label_case, job=job), cases, jobs=jobs, label="labelling pairs")
     write_tables(job, cases)
     return outcomes

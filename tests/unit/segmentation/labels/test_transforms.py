@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +16,7 @@ from la_outcomes.cli.main import run
 from la_outcomes.errors import InputError
 from la_outcomes.imaging.geometry import Image, volume_ml
 from la_outcomes.imaging.nifti import read_image, write_image
+from la_outcomes.segmentation.labels.deformation import thinned
 from la_outcomes.segmentation.labels.transform_files import read_transform
 from la_outcomes.segmentation.labels.transforms import apply_to_file, inverse
 
@@ -103,3 +106,43 @@ def test_what_is_no_transform_is_refused(tmp_path: Path) -> None:
     (tmp_path / "text.h5").write_text("not a transform")
     with pytest.raises(InputError, match="not a transform"):
         read_transform(tmp_path / "text.h5")
+
+
+def test_a_thinned_field_hardly_moves_a_point_and_takes_an_eighth() -> None:
+    """Gaussian bumps 10 mm wide on a grid of 2.5 mm, of even and odd size, up to its last voxels."""
+    rng = np.random.default_rng(5)
+    smooth = [ndimage.gaussian_filter(rng.standard_normal((30, 41, 36)), 4.0) for _ in range(3)]
+    vectors = 2.0 * np.stack(smooth, axis=-1) / np.abs(smooth).max()
+    field = sitk.GetImageFromArray(vectors, isVector=True)
+    field.SetSpacing((2.5, 2.5, 2.5))
+    field.SetOrigin((-40.0, 30.0, 7.0))
+    field.SetDirection((0.0, -1.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 1.0))
+    small = thinned(field)
+    assert np.prod(small.GetSize()) == 19 * 21 * 16
+    ends = [field.TransformContinuousIndexToPhysicalPoint(p) for p in ((0, 0, 0), (35, 40, 29))]
+    points = [field.TransformContinuousIndexToPhysicalPoint(p) for p in rng.uniform(0, 29, (200, 3)).tolist()]
+    first, second = (sitk.DisplacementFieldTransform(sitk.Image(x)) for x in (field, small))
+    off = [np.subtract(first.TransformPoint(p), second.TransformPoint(p)) for p in [*ends, *points]]
+    assert np.linalg.norm(off, axis=1).max() < 0.15
+
+
+def test_why_a_transform_cannot_be_written_is_told(tmp_path: Path) -> None:
+    """A process that may write files of 4,096 bytes only."""
+    script = f"""
+import resource
+from pathlib import Path
+import numpy as np
+import SimpleITK as sitk
+from la_outcomes.errors import ResourceError
+from la_outcomes.segmentation.labels.deformation import thinned
+from la_outcomes.segmentation.labels.transform_files import write_transform
+field = sitk.DisplacementFieldTransform(sitk.GetImageFromArray(np.ones((9, 9, 9, 3)), isVector=True))
+resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
+try:
+    write_transform(Path({str(tmp_path / "t.h5")!r}), field)
+except ResourceError as error:
+    print(error)
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert "the transform cannot be written: File too large" in done.stdout, done.stderr
+    assert not list(tmp_path.iterdir())
