@@ -86,7 +86,9 @@ def local_shares(pair: Pair, prepared: Prepared, truth: Truth) -> dict[str, floa
     )
     result = {}
     for known in KNOWN:
-        bend = sitk.DisplacementFieldTransform(field * known)
+        part = sitk.GetImageFromArray(known * sitk.GetArrayFromImage(field), isVector=True)
+        part.CopyInformation(field)
+        bend = sitk.DisplacementFieldTransform(part)
         row = score(pair, truth, sitk.CompositeTransform([rigid, bend]))
         result |= {f"known {known:g}": row["ratio"], f"error at {known:g}": row["lesion_mm"]}
     return result
