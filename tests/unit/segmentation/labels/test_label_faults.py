@@ -62,7 +62,7 @@ def workers_of(process: subprocess.Popen[bytes]) -> list[int]:
 def test_a_full_disk_is_told_leaves_nothing_half_written_and_the_rest_is_done_with_more_room(
     table: Path, tmp_path: Path
 ) -> None:
-    """A pair takes 1.2 MB, 0.9 of it the transform: the disk holds one pair and not the second's transform."""
+    """A pair takes 1.2 MB, 0.9 of it the transform: the disk holds one and not the next one's transform."""
     disk, before, after = (tmp_path / name for name in ("disk", "before.txt", "after"))
     label = [*COMMAND, "label", str(table), "--out", str(disk), "--infarct", "mask"]
     script = (
