@@ -43,7 +43,7 @@ from la_outcomes.shards import sha256_file, sha256_json, write_text_atomic
 if TYPE_CHECKING:
     import torch
 
-TRAINING_VERSION = "2"
+TRAINING_VERSION = "3"
 
 
 @dataclass(frozen=True)
@@ -108,9 +108,7 @@ def train(job: TrainingJob) -> Bundle:
         return _finished(job.out, identity)
     _claim(job.work, identity)
     with nnunet_environment(job.work, device):
-        started = time.monotonic()
-        excluded = _prepare(job, cases, splits)
-        prepared = round(time.monotonic() - started, 1)
+        excluded, prepared = _prepare(job, cases, splits)
         trained = [_trained(job, device, fold) for fold in range(job.folds)]
         facts = _facts(job, cases, excluded)
         facts |= {"identity": identity, "device": device, "seconds_preparation": prepared}
@@ -147,15 +145,20 @@ def _claim(work: Path, identity: str) -> None:
     write_text_atomic(claim, identity)
 
 
-def _prepare(job: TrainingJob, cases: Sequence[LabelCase], splits: Sequence[Split]) -> dict[str, str]:
-    """Dataset and plan, once; returns the cases left out with the reason of each."""
+def _prepare(
+    job: TrainingJob, cases: Sequence[LabelCase], splits: Sequence[Split]
+) -> tuple[dict[str, str], float]:
+    """Dataset and plan, once; returns the cases left out with the reason of each, and its seconds."""
     marker = job.work / "prepared.json"
     if not marker.exists():
+        started = time.monotonic()
         outcomes = prepare_dataset(cases, splits, job.work, job.recipe.spec, jobs=job.jobs)
         excluded = {o.case_id: str(o.reason) for o in outcomes if not o.succeeded}
         plan_and_preprocess(job.work, job.recipe)
-        write_text_atomic(marker, json.dumps(excluded))
-    return dict(json.loads(marker.read_text(encoding="utf-8")))
+        seconds = round(time.monotonic() - started, 1)
+        write_text_atomic(marker, json.dumps({"excluded": excluded, "seconds": seconds}))
+    prepared = json.loads(marker.read_text(encoding="utf-8"))
+    return dict(prepared["excluded"]), float(prepared["seconds"])
 
 
 def _trained(job: TrainingJob, device: str, fold: int) -> TrainedFold:

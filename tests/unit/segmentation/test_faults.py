@@ -44,20 +44,28 @@ def scans(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "scans.csv"
 
 
-def test_a_full_disk_in_inference_is_told_and_leaves_no_half_result(
+def test_a_full_disk_in_inference_is_told_leaves_no_half_result_and_is_made_good(
     model: Path, scans: Path, tmp_path: Path
 ) -> None:
-    listing = tmp_path / "listing.txt"
-    segment = 'python=$1; shift; "$python" "$@"; code=$?; find "$0" -type f > "$LISTING"; exit $code'
-    disk = tmp_path / "disk"
+    before, after, disk = (tmp_path / name for name in ("before.txt", "after.txt", "disk"))
     arguments = ["segment", str(scans), "--model", str(model), "--out", str(disk)]
-    command = ["env", f"LISTING={listing}", "sh", "-c", segment, str(disk), *COMMAND, *arguments]
-    done = on_small_disk(disk, 48, command)
-    assert done.returncode == 4, done.stderr
+    done = on_small_disk(disk, 48, _again_with_more_room(disk, before, after, [*COMMAND, *arguments]))
+    code, *left = before.read_text().splitlines()
+    assert code == "4", done.stderr
     assert "no space left on the disk" in done.stderr
-    left = [Path(line) for line in listing.read_text().splitlines()]
-    assert not [file for file in left if file.parent.name == "overlays"]
-    assert not [file for file in left if file.name.startswith(".")]
+    assert not [file for file in left if "/overlays/" in file]
+    assert not [file for file in left if Path(file).name.startswith(".")]
+    assert done.returncode == 0, done.stderr
+    assert len([file for file in after.read_text().splitlines() if "/overlays/" in file]) == 4
+
+
+def _again_with_more_room(disk: Path, before: Path, after: Path, command: list[str]) -> list[str]:
+    """The command, its exit code and what it left in ``before``; then it again on a larger disk."""
+    script = (
+        f'"$@"; echo $? > "{before}"; find "{disk}" -type f >> "{before}"; '
+        f'mount -o remount,size=90m "{disk}" && "$@"; code=$?; find "{disk}" -type f > "{after}"; exit $code'
+    )
+    return ["sh", "-c", script, "sh", *command]
 
 
 @pytest.mark.parametrize(
@@ -68,17 +76,22 @@ def test_a_full_disk_in_inference_is_told_and_leaves_no_half_result(
         pytest.param(6_000, "epoch 1/1", marks=pytest.mark.slow),
     ],
 )
-def test_a_full_disk_in_training_is_told_wherever_it_happens(
+def test_a_full_disk_in_training_is_told_wherever_it_happens_and_made_good(
     kilobytes: int, reached: str, tmp_path: Path
 ) -> None:
     """While the dataset, nnU-Net's preprocessed cases or the first checkpoint is written."""
     labels = write_labels(tmp_path / "labels", ["training", "internal_validation"])
-    disk = tmp_path / "disk"
+    before, after, disk = (tmp_path / name for name in ("before.txt", "after.txt", "disk"))
     arguments = ["train", str(labels), "--out", str(disk), "--smoke", "--device", "cpu"]
-    done = on_small_disk(disk, kilobytes, [*COMMAND, *arguments, "--epochs", "1", "--iterations", "1"])
-    assert done.returncode == 7, done.stderr
+    command = [*COMMAND, *arguments, "--epochs", "1", "--iterations", "1"]
+    done = on_small_disk(disk, kilobytes, _again_with_more_room(disk, before, after, command))
+    code, *left = before.read_text().splitlines()
+    assert code == "7", done.stderr
     assert reached in done.stderr
     assert "no space left on the disk" in done.stderr
+    assert not [file for file in left if Path(file).name == "model.json"]
+    assert done.returncode == 0, done.stderr
+    assert str(disk / "model.json") in after.read_text().splitlines()
 
 
 @pytest.mark.parametrize(("step", "results"), [("overlay_png", 0), ("write_scan", 1)])

@@ -109,6 +109,7 @@ def test_a_killed_training_goes_on_to_the_very_same_weights(
     assert resumed.model_sha256 == bundle.model_sha256
     (first,), (second,) = (b.card["training"]["folds"] for b in (bundle, resumed))
     assert first["curve"] == second["curve"]
+    assert resumed.card["training"]["seconds_preparation"] > 0.1  # the killed run's: it was not done again
 
 
 def test_an_unfinished_folder_is_not_taken_over_by_another_job(
