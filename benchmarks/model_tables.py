@@ -11,6 +11,7 @@ from la_outcomes.analysis.agreement import lins_ccc
 from la_outcomes.simulation.parameters import simulator_version
 
 BINS = (0.0, 1e-6, 2.0, 5.0, 15.0, 60.0, 1000.0)
+INFARCT_SIZES = ((1.0, 5.0), (5.0, 20.0), (20.0, np.inf))
 _FEWEST = 3
 BIN_NAMES = ("none", "< 2 mL", "2-5 mL", "5-15 mL", "15-60 mL", "> 60 mL")
 
@@ -68,7 +69,7 @@ def group_table(rows: pd.DataFrame, column: str) -> str:
 
 
 def infarct_lines(rows: pd.DataFrame) -> str:
-    """Share of infarcts labelled as lesion, of those above 1 mL."""
+    """Share of infarcts labelled as lesion, of those above 1 mL, and by their size."""
     lines = []
     for name in ("acute", "old"):
         part = rows[rows[f"{name}_ml"] > 1]
@@ -77,8 +78,15 @@ def infarct_lines(rows: pd.DataFrame) -> str:
         lines.append(
             f"- {name} infarcts (n {len(part)}): mean share labelled {100 * share.mean():.1f} %, "
             f"median {100 * share.median():.1f} %, of all their volume {100 * pooled:.1f} %"
+            + "".join(_of_size(part, name, size) for size in INFARCT_SIZES)
         )
     return "\n".join(lines)
+
+
+def _of_size(part: pd.DataFrame, name: str, size: tuple[float, float]) -> str:
+    found = part.loc[part[f"{name}_ml"].between(*size), f"{name}_labelled"]
+    limits = f"{size[0]:g}-{size[1]:g} mL" if np.isfinite(size[1]) else f"> {size[0]:g} mL"
+    return f"; {limits} (n {len(found)}): mean {100 * found.mean():.1f} %" if len(found) else ""
 
 
 def ceiling_line(rows: pd.DataFrame, least_ml: float) -> str:
