@@ -11,7 +11,7 @@ import numpy.typing as npt
 from la_outcomes.imaging.geometry import volume_ml
 from la_outcomes.imaging.nifti import read_mask
 from la_outcomes.segmentation.labels.wmh_model import FlairFindings
-from la_outcomes.segmentation.measurement import HeadMeasurement
+from la_outcomes.segmentation.measurement import HeadMeasurement, Segmentation
 from la_outcomes.segmentation.outputs import PARENCHYMA
 from la_outcomes.segmentation.volumetry import dice
 
@@ -26,9 +26,9 @@ def lost_of(folder: Path, modality: str) -> Lost:
     return {name: read_mask(folder / f"{name}_{modality}.nii.gz").data for name in INFARCTS}
 
 
-def ct_facts(measured: HeadMeasurement, lost: Lost, folder: Path) -> dict[str, Any]:
+def ct_facts(measured: HeadMeasurement, found: Segmentation, lost: Lost, folder: Path) -> dict[str, Any]:
     """Volumes, brain by thresholds and by the network, infarct, and the figures of the domain, of one CT."""
-    found, affine = measured.segmentation(), measured.image.affine
+    affine = measured.image.affine
     row: dict[str, Any] = {
         "sure_ml": found.volume.sure_ml,
         "possible_ml": found.volume.possible_ml,

@@ -85,7 +85,7 @@ def ct_row(folder: Path, bundle: Bundle) -> dict[str, Any]:
     lost = lost_of(folder, "ct")
     row = facts(folder, "ct") | score(found.mask, truth, lost)
     row |= {"icv_found_ml": found.icv_ml, "cpu_seconds": round(seconds, 2)}
-    row |= ct_facts(measured, lost, folder)
+    row |= ct_facts(measured, found, lost, folder)
     return row | {"ceiling_dice": ceiling(image, truth, read_mask(folder / "tissue_ct.nii.gz", None))}
 
 

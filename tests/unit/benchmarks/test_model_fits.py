@@ -100,7 +100,8 @@ def test_a_heads_facts_are_those_of_its_maps(tmp_path: Path) -> None:
     card = {"brain": {"mask": "network"}}
     bundle = load_bundle(write_tissue_bundle(tmp_path / "model", bands, **card))
     rows = load_script("model_rows")
-    row = rows.ct_facts(HeadMeasurement(image, bundle), rows.lost_of(tmp_path, "ct"), tmp_path)
+    measured = HeadMeasurement(image, bundle)
+    row = rows.ct_facts(measured, measured.segmentation(), rows.lost_of(tmp_path, "ct"), tmp_path)
     assert row["inside_thresholds_dice"] == 1.0
     assert 0.95 < row["inside_network_dice"] < 1.0
     assert row["infarct_true_ml"] == 0.0
