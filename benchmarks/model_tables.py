@@ -19,7 +19,7 @@ BIN_NAMES = ("none", "< 2 mL", "2-5 mL", "5-15 mL", "15-60 mL", "> 60 mL")
 def agreement(rows: pd.DataFrame) -> str:
     """CCC, r, slope and mean error of volumes."""
     truth, found = rows["truth_ml"].to_numpy(), rows["predicted_ml"].to_numpy()
-    if len(rows) < _FEWEST:
+    if len(rows) < _FEWEST or np.ptp(truth) == 0 or np.ptp(found) == 0:
         return "too few"
     slope = float(np.polyfit(truth, found, 1)[0])
     r = np.corrcoef(truth, found)[0, 1]

@@ -184,6 +184,7 @@ def test_what_was_aimed_at_stands_beside_what_came_out() -> None:
     assert lines[-1].endswith("37.5 % (SE 12.5, n 4) | no |")
     ct = rows.assign(ceiling_dice=0.5, old_ml=0.0, old_labelled=np.nan)
     assert tables.reach_table(ct).splitlines()[-1].endswith("| none | - |")
+    assert tables.agreement(rows.assign(truth_ml=0.0)) == "too few"
 
 
 def test_the_worst_ct_is_drawn(bed: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
