@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -177,7 +178,7 @@ def test_units() -> None:
     assert factor_to(column("outcomes", "death_days"), "months", "") == pytest.approx(30.4375)
 
 
-@pytest.mark.parametrize("suffix", [".csv", ".tsv", ".xlsx", ".dta", ".sav", ".xpt"])
+@pytest.mark.parametrize("suffix", [".csv", ".tsv", ".xlsx", ".dta", ".sav", ".xpt", ".sas7bdat"])
 def test_every_format_gives_the_same_rows(tmp_path: Path, registry: Path, suffix: str) -> None:
     path = tmp_path / f"table{suffix}"
     numbers = pd.DataFrame({"id": ["007", "b"], "sex": [1, 2], "age": [70.5, None], "nihss": [3, 4]})
@@ -190,6 +191,8 @@ def test_every_format_gives_the_same_rows(tmp_path: Path, registry: Path, suffix
             pyreadstat.write_dta(numbers, str(path))
         case ".sav":
             pyreadstat.write_sav(numbers, str(path))
+        case ".sas7bdat":  # the same rows by R: haven 2.5.1, write_sas(data.frame(...), "table.sas7bdat")
+            shutil.copy2(Path(__file__).parent / "data" / path.name, path)
         case _:
             pyreadstat.write_xport(numbers, str(path), table_name="T")
     take_in(read_table(path), registry)
