@@ -1,7 +1,7 @@
 """How well does a mask find its place? Candidates on a bed of pairs with exact maps.
 
 python benchmarks/coregistration.py --bed DIR --out DIR [--methods NAME ...] [--model wmh-flair-sim]
-    [--starts 100]
+    [--from-pair 0] [--to-pair 40] [--starts 100]
 
 ``--bed`` is a folder that ``benchmarks/coregistration_bed.py`` filled. Prints a table by method (mean, SD,
 worst, n) and writes one row a pair and method; rows that are there already are kept, so that a stopped
@@ -173,13 +173,15 @@ def _random_start(prepared: Prepared, rng: np.random.Generator) -> npt.NDArray[n
     return start
 
 
-def run(bed: Path, store: Path, methods: list[str], model: str | None = None) -> pd.DataFrame:
-    """All methods on all pairs that have no row yet; rows are written as they come."""
-    for folder in folders(bed):
+def run(pairs: list[Path], store: Path, methods: list[str], model: str | None = None) -> pd.DataFrame:
+    """All methods on the pairs that have no row yet; rows are written as they come."""
+    for folder in pairs:
         run_pair(folder, store, methods, model)
-    rows = _stored(store, "pair*.json")
-    order = rows.method.map({name: place for place, name in enumerate(METHODS)})
-    return rows.assign(order=order).sort_values(["order", "pair"])[rows.method.isin(methods)]
+    rows = pd.DataFrame(
+        [read_row(store / f"{folder.name} {name}.json") for name in methods for folder in pairs]
+    )
+    rows.to_csv(store.with_suffix(".csv"), index=False)
+    return rows
 
 
 def run_pair(folder: Path, store: Path, methods: list[str], model: str | None = None) -> None:
@@ -198,8 +200,10 @@ def run_pair(folder: Path, store: Path, methods: list[str], model: str | None = 
         print(said, file=sys.stderr, flush=True)
 
 
-def _stored(store: Path, pattern: str) -> pd.DataFrame:
-    return pd.DataFrame([json.loads(path.read_text()) for path in sorted(store.glob(pattern))])
+def read_row(path: Path) -> Row:
+    """A row from its file."""
+    row: Row = json.loads(path.read_text())
+    return row
 
 
 def say(rows: pd.DataFrame, masks: pd.DataFrame) -> None:
@@ -236,11 +240,9 @@ def main() -> None:
         print(spread.to_string())
         return
     store = rows_folder(options.out, "coregistration_rows", options.model)
-    rows = run(options.bed, store, options.methods, options.model)
-    rows.to_csv(store.with_suffix(".csv"), index=False)
-    if options.from_pair:
-        rows = rows[rows.pair >= f"pair{options.from_pair:03d}"]
-    say(rows, _stored(store, "masks *.json"))
+    pairs = folders(options.bed)[options.from_pair : options.to_pair]
+    rows = run(pairs, store, options.methods, options.model)
+    say(rows, pd.DataFrame([read_row(store / f"masks {folder.name}.json") for folder in pairs]))
 
 
 if __name__ == "__main__":
