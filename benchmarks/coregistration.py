@@ -180,7 +180,7 @@ def run(pairs: list[Path], store: Path, methods: list[str], model: str | None = 
     rows = pd.DataFrame(
         [read_row(store / f"{folder.name} {name}.json") for name in methods for folder in pairs]
     )
-    rows.to_csv(store.with_suffix(".csv"), index=False)
+    rows.to_csv(store.with_name(store.name.replace("_rows", "") + ".csv"), index=False)
     return rows
 
 
@@ -213,7 +213,7 @@ def say(rows: pd.DataFrame, masks: pd.DataFrame) -> None:
         ("the default's lead in Dice/oracle over", tables.lead_of_default(rows)),
         ("Dice/oracle by local difference, mm", tables.by_difference(rows)),
         ("Dice/oracle of the default by WMH", tables.by_load(rows)),
-        ("intracranial masks against truth", tables.mask_table(masks)),
+        ("brain masks against truth", tables.mask_table(masks)),
     ):
         print(f"\n{title}\n{table.round(3).to_string()}")
 
@@ -225,9 +225,8 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--methods", nargs="+", choices=list(METHODS), default=list(METHODS))
     parser.add_argument("--model", help="FLAIR bundle or packaged model whose brain is the FLAIR's mask")
-    parser.add_argument(
-        "--from-pair", type=int, default=0, help="leave the pairs before this one out of tables"
-    )
+    parser.add_argument("--from-pair", type=int, default=0, help="leave out the pairs before this one")
+    parser.add_argument("--to-pair", type=int, help="leave out this pair and those after it")
     parser.add_argument("--starts", type=int, default=0)
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
