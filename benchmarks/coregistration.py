@@ -51,10 +51,9 @@ FAILED_MM = 5.0
 POINTS = 400
 SHARED = {
     "default": ("rigid", "whole"),
-    "default, not shortened": ("rigid", "whole"),
     "greedy rigid": ("rigid",),
-    "greedy rigid, NMI halved": ("rigid", "information"),
-    "greedy rigid, NMI": ("rigid", "information"),
+    "greedy rigid, NMI": ("rigid", "whole"),
+    "greedy rigid, predicted CT": ("rigid",),
     "greedy rigid, NMI with bone": ("rigid",),
     "greedy rigid, CSF demons": ("rigid",),
 }

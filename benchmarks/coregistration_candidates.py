@@ -11,11 +11,11 @@ import numpy as np
 import SimpleITK as sitk
 from scipy import ndimage
 
+from benchmarks.coregistration_predicted import deformation_to_predicted
 from la_outcomes.imaging.geometry import Image, to_sitk
 from la_outcomes.segmentation.labels import coregistration as package
 from la_outcomes.segmentation.labels import deformation as bending
 from la_outcomes.segmentation.labels.greedy import run_greedy
-from la_outcomes.segmentation.labels.predicted_ct import brain_ct
 from la_outcomes.segmentation.labels.working import (
     WorkingScan,
     blurred,
@@ -55,24 +55,6 @@ class Prepared:
         """The package's deformation before it is shortened, found once, and its CPU seconds."""
         carried, started = self.carried, time.process_time()
         return bending.whole_deformation(self.fixed, carried), time.process_time() - started
-
-    @cached_property
-    def information(self) -> tuple[sitk.Image, float]:
-        """Greedy's deformation by mutual information deep inside the skull, and its CPU seconds."""
-        carried, started = self.carried, time.process_time()
-        return _by_information(self.fixed, carried), time.process_time() - started
-
-
-def _by_information(fixed: WorkingScan, flair: WorkingScan) -> sitk.Image:
-    level = float(np.median(flair.image.data[fixed.mask & flair.mask]))
-    grid = fixed.image.affine
-    images = {
-        "F": to_sitk(Image(brain_ct(fixed).astype(np.float32), grid)),
-        "M": to_sitk(Image(np.clip(blurred(flair.image.data, 1.2), 0.0, 1.6 * level), grid)),
-        "N": to_sitk(Image(ndimage.binary_erosion(fixed.mask, iterations=2).astype(np.float32), grid)),
-        "W": None,
-    }
-    return run_greedy("-i F M -gm N -m NMI -n 50 -e 0.5 -s 6vox 2vox -o W", images)["W"]
 
 
 def prepare(ct: Image, flair: Image, ct_inside: np.ndarray, flair_inside: np.ndarray) -> Prepared:
@@ -152,22 +134,19 @@ def greedy_nmi_with_bone(pair: Prepared) -> sitk.Transform:
 
 
 def default(pair: Prepared) -> sitk.Transform:
-    """The package's own: rigid, then local correlation with the predicted CT, shortened."""
+    """The package's own: rigid, then half of a deformation by mutual information."""
     return _bent(greedy_rigid(pair), bending.thinned(bending.limited(pair.whole[0])))
 
 
 def greedy_nmi(pair: Prepared) -> sitk.Transform:
-    """The rigid part, then mutual information of what lies 5 mm and more inside the skull."""
-    return _bent(greedy_rigid(pair), pair.information[0])
+    """The same with its deformation as greedy gives it."""
+    return _bent(greedy_rigid(pair), pair.whole[0])
 
 
-def greedy_nmi_halved(pair: Prepared) -> sitk.Transform:
-    """The same, lengths l (mm) turned into 2 tanh(l / 4)."""
-    vectors = sitk.GetArrayFromImage(pair.information[0]).astype(np.float64)
-    length = np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-9)
-    field = sitk.GetImageFromArray(vectors * 2.0 * np.tanh(length / 4.0) / length, isVector=True)
-    field.CopyInformation(pair.information[0])
-    return _bent(greedy_rigid(pair), field)
+def greedy_predicted(pair: Prepared) -> sitk.Transform:
+    """The rigid part, then local correlation with the CT that the FLAIR predicts; three quarters of it."""
+    field = bending.limited(deformation_to_predicted(pair.fixed, pair.carried), 0.75, 6.0)
+    return _bent(greedy_rigid(pair), bending.thinned(field))
 
 
 def _bent(rigid: sitk.Transform, field: sitk.Image) -> sitk.Transform:
@@ -175,16 +154,10 @@ def _bent(rigid: sitk.Transform, field: sitk.Image) -> sitk.Transform:
     return sitk.CompositeTransform([rigid, bend])
 
 
-def whole_deformation(pair: Prepared) -> sitk.Transform:
-    """The package's own with its deformation as greedy gives it."""
-    return _bent(greedy_rigid(pair), pair.whole[0])
-
-
 METHODS: dict[str, Method] = {
     "default": default,
-    "default, not shortened": whole_deformation,
-    "greedy rigid, NMI halved": greedy_nmi_halved,
     "greedy rigid, NMI": greedy_nmi,
+    "greedy rigid, predicted CT": greedy_predicted,
     "greedy rigid, NMI with bone": greedy_nmi_with_bone,
     "greedy rigid, CSF demons": greedy_demons,
     "greedy rigid": greedy_rigid,

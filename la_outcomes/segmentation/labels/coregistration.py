@@ -33,7 +33,7 @@ from la_outcomes.segmentation.labels.working import (
     working_scan,
 )
 
-ALGORITHM = "greedy rigid NMI, rigid NCC, deformable WNCC with the CT predicted from FLAIR, version 8"
+ALGORITHM = "greedy rigid NMI, rigid NCC, deformable NMI, version 9"
 START = "-m NMI -n 60x20"
 REFINEMENT = "-m NCC 1x1x1 -n 20"
 LEAST_OVERLAP = 0.6

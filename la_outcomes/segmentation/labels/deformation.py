@@ -1,9 +1,8 @@
 """The small smooth deformation between a CT and a FLAIR that lies rigidly on it.
 
-The FLAIR is turned into the CT that it predicts (``predicted_ct``); the two are compared by local
-correlation within the brain, which a slow change of signal across the head does not disturb. What is
-bright on FLAIR, lesion or infarct, is left out: on CT it may be dark or show nothing, and in thick slices
-it hides the ventricle's edge, so that it would pull the lesions themselves astray.
+Greedy's mutual information of what lies inside the skull, in small steps smoothed by 15 mm; half of what it
+finds is kept. A deformation that follows more of the difference would also make one patient's FLAIR look
+right on another's CT, which quality control must be able to tell.
 """
 
 from __future__ import annotations
@@ -17,50 +16,55 @@ from scipy import ndimage
 
 from la_outcomes.imaging.geometry import Image, to_sitk
 from la_outcomes.segmentation.labels.greedy import run_greedy
-from la_outcomes.segmentation.labels.predicted_ct import brain_ct, predicted_ct
-from la_outcomes.segmentation.labels.working import Mask, Volume, WorkingScan, blurred
+from la_outcomes.segmentation.labels.working import Volume, WorkingScan, blurred, blurred_inside
 
-SETTINGS = "-m WNCC 3x3x3 -n 40 -e 0.5 -s 6vox 2vox -wp 0"
-BRIGHT = 1.2
-BRIGHT_BLUR_MM = 1.5
-SHRINKAGE = 0.75
-LONGEST_MM = 6.0
+SETTINGS = "-m NMI -n 50 -e 0.5 -s 6vox 2vox"
+BLUR_MM = 1.5
+FLAIR_BLUR_MM = 1.2
+BRIGHTEST = 1.6
+DEEP_VOXELS = 2
+SHRINKAGE = 0.5
+LONGEST_MM = 4.0
+_TISSUE_RANGE_HU = (0.0, 45.0)
 
 
 def deformation(ct: WorkingScan, flair: WorkingScan) -> sitk.Image:
     """Displacements (LPS mm) on the working grid, from CT points to points of the rigidly carried FLAIR.
 
-    Both scans lie on the CT's working grid. What greedy finds is shortened (``limited``), since a part of
-    it is noise.
+    Both scans lie on the CT's working grid. What greedy finds is halved, since it is about as much noise as
+    difference between the scans, and kept below 2 mm: long displacements arise where one scan ends or shows
+    nothing to hold on to.
     """
     return limited(whole_deformation(ct, flair))
 
 
 def whole_deformation(ct: WorkingScan, flair: WorkingScan) -> sitk.Image:
-    """The same as greedy gives it."""
-    grid = ct.image
+    """The same as greedy gives it.
+
+    Only what lies 5 mm and more inside the skull is compared: bone beside the brain would draw its edge
+    along, since thick CT slices blur it into the brain where the FLAIR has none.
+    """
+    level = float(np.median(flair.image.data[ct.mask & flair.mask]))
+    signal = np.clip(blurred(flair.image.data, FLAIR_BLUR_MM), 0.0, BRIGHTEST * level)
     images = {
-        "F": _image(brain_ct(ct), grid),
-        "M": _image(predicted_ct(ct, flair), grid),
-        "N": _image(comparable(ct, flair), grid),
+        "F": _image(brain_ct(ct), ct.image),
+        "M": _image(signal, ct.image),
+        "N": _image(ndimage.binary_erosion(ct.mask, iterations=DEEP_VOXELS), ct.image),
         "W": None,
     }
     return run_greedy(f"-i F M -gm N {SETTINGS} -o W", images)["W"]
 
 
-def comparable(ct: WorkingScan, flair: WorkingScan) -> Mask:
-    """Where the two scans are compared: both brains, but for the CT's outermost voxels and what is bright."""
-    both = ndimage.binary_erosion(ct.mask) & flair.mask
-    level = float(np.median(flair.image.data[ct.mask & flair.mask]))
-    bright = blurred(flair.image.data, BRIGHT_BLUR_MM) > BRIGHT * level
-    return np.asarray(both & ~ndimage.binary_dilation(bright))
+def brain_ct(ct: WorkingScan) -> Volume:
+    """HU inside the skull, blurred without taking in bone."""
+    return blurred_inside(np.clip(ct.image.data, *_TISSUE_RANGE_HU), ct.mask, BLUR_MM)
 
 
-def limited(field: sitk.Image) -> sitk.Image:
-    """The field with lengths l (mm) turned into 0.75 * 6 tanh(l / 6): three quarters, none above 4.5."""
+def limited(field: sitk.Image, share: float = SHRINKAGE, longest_mm: float = LONGEST_MM) -> sitk.Image:
+    """The field with lengths l (mm) turned into 2 tanh(l / 4): short ones halved, none longer than 2."""
     vectors = sitk.GetArrayFromImage(field).astype(np.float64)
     length = np.linalg.norm(vectors, axis=-1, keepdims=True)
-    factor = SHRINKAGE * np.tanh(length / LONGEST_MM) * LONGEST_MM / np.maximum(length, 1e-9)
+    factor = share * np.tanh(length / longest_mm) * longest_mm / np.maximum(length, 1e-9)
     result = sitk.GetImageFromArray(vectors * factor, isVector=True)
     result.CopyInformation(field)
     return result

@@ -54,7 +54,7 @@ def test_the_carried_mask_lies_on_the_lesion(turned: tuple[Pair, Coregistration]
     soft = carry(pair.wmh_flair, pair.ct, found.transform).data
     exact = carry(pair.wmh_flair, pair.ct, pair.truth).data
     assert dice(binarise(soft), pair.wmh_ct.data) > 0.9 * dice(binarise(exact), pair.wmh_ct.data)
-    assert soft.sum() == pytest.approx(exact.sum(), rel=0.08)
+    assert soft.sum() == pytest.approx(exact.sum(), rel=0.05)
 
 
 def test_a_rigid_head_is_hardly_deformed(turned: tuple[Pair, Coregistration]) -> None:
