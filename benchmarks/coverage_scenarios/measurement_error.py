@@ -142,10 +142,18 @@ def _true(cohort: pd.DataFrame, setting: Setting) -> Row:
 
 SCENARIOS = {setting.name: partial(scenario, setting) for setting in settings()}
 LARGEST_BIAS = dict.fromkeys(SCENARIOS, 0.05)
-KNOWN = {(name, "naive"): "not corrected: attenuated by the error" for name in SCENARIOS} | {
-    (setting.name, "regression calibration, transport=calibration"): (
-        "true volumes are distributed otherwise in these pairs: this transport does not hold"
-    )
-    for setting in settings()
-    if setting.variant == "other pairs"
-}
+KNOWN = (
+    {(name, "naive"): "not corrected: attenuated by the error" for name in SCENARIOS}
+    | {
+        (setting.name, "regression calibration, transport=calibration"): (
+            "true volumes are distributed otherwise in these pairs: this transport does not hold"
+        )
+        for setting in settings()
+        if setting.variant == "other pairs"
+    }
+    | {
+        ("error linear reliability 0.5 100 pairs", "multiple imputation, transport=error"): (
+            "too narrow with few pairs and a low reliability: the result says so"
+        )
+    }
+)

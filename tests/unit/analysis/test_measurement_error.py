@@ -104,6 +104,15 @@ def test_a_seed_gives_the_same_numbers_and_another_seed_others() -> None:
     assert not runs[0].coefficients.equals(runs[2].coefficients)
 
 
+@pytest.mark.parametrize(
+    ("noise", "n_pairs", "said"), [(1.6, 100, True), (1.6, 300, False), (0.7, 100, False)]
+)
+def test_an_interval_known_to_be_too_narrow_says_so(noise: float, n_pairs: int, said: bool) -> None:
+    cohort, pairs = people(500, 3, noise), people(n_pairs, 4, noise)
+    fit = impute_true_exposure(cohort, pairs, "linear", TERMS, LEAKY, m=4, nested=2)
+    assert any("too narrow" in text for text in fit.assumptions) == said
+
+
 def test_fewer_pairs_widen_the_interval() -> None:
     widths = []
     for n in (60, 3000):
