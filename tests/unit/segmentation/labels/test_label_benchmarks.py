@@ -32,8 +32,9 @@ def test_bed_candidates_misalignments_and_infarcts(tmp_path: Path) -> None:
     first = (bed / "pair000" / "ct.nii.gz").read_bytes()
     run("coregistration_bed.py", "--bed", bed, "--pairs", 2)
     assert (bed / "pair000" / "ct.nii.gz").read_bytes() == first
-    printed = run("coregistration.py", "--bed", bed, "--out", out, "--methods", "default", "header alone")
-    rows = pd.read_csv(out / "coregistration.csv").set_index(["method", "pair"])
+    methods = ("--methods", "default", "header alone", "--model", "wmh-flair-sim")
+    printed = run("coregistration.py", "--bed", bed, "--out", out, *methods)
+    rows = pd.read_csv(next(out.glob("coregistration_*.csv"))).set_index(["method", "pair"])
     assert (rows.loc["default"].brain_mm < 3).all()
     assert (rows.loc["header alone"].brain_mm > rows.loc["default"].brain_mm).all()
     assert "brain masks" in printed
