@@ -80,7 +80,8 @@ def plan_and_preprocess(work: Path, chosen: Recipe) -> dict[str, Any]:
     that is for want of space.
     """
     folder = preprocessed_folder(work)
-    folder.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(folder, ignore_errors=True)  # a case half written by an earlier run would not be replaced
+    folder.mkdir(parents=True)
     raw = raw_folder(work)
     _write_fingerprint(work, chosen.spec)
     for name in ("dataset.json", "splits_final.json"):
