@@ -2,28 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
-from pathlib import Path
-from types import ModuleType
-
 import numpy as np
 import pytest
+from benchmark_scripts import load_script
 
-FOLDER = Path(__file__).parents[2] / "benchmarks" / "coverage_scenarios"
-
-
-def load(name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(f"scenarios_{name}", FOLDER / f"{name}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-SECOND, ERROR = load("second_half"), load("measurement_error")
+SECOND, ERROR = (load_script(f"coverage_scenarios/{name}") for name in ("second_half", "measurement_error"))
 
 
 @pytest.mark.parametrize("name", SECOND.SCENARIOS)

@@ -10,7 +10,7 @@ import duckdb
 
 from la_outcomes.dictionary import load_dictionary
 from la_outcomes.registry import schema
-from la_outcomes.registry.files import snapshot_path, wal_path
+from la_outcomes.registry.files import discard, snapshot_path
 from la_outcomes.registry.rules import literal, quote
 from la_outcomes.registry.withdrawal.tombstones import about, pseudonym_columns
 
@@ -24,8 +24,7 @@ def copy_without(
     in free blocks of the file, hence the copy. Close the connection afterwards: it holds the old file.
     """
     fresh = registry.with_name(f".{registry.stem}.without.duckdb")
-    for path in (fresh, wal_path(fresh)):
-        path.unlink(missing_ok=True)
+    discard(fresh)
     (old,) = connection.execute("SELECT current_database()").fetchall()[0]
     connection.execute(f"ATTACH {literal(str(fresh))} AS fresh")
     connection.execute("USE fresh")

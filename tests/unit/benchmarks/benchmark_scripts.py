@@ -11,8 +11,9 @@ BENCHMARKS = Path(__file__).parents[3] / "benchmarks"
 
 
 def load_script(name: str) -> ModuleType:
-    """The script of that name as a module."""
-    spec = importlib.util.spec_from_file_location(f"benchmark_{name}", BENCHMARKS / f"{name}.py")
+    """The script of that name, or path below the folder, as a module."""
+    module_name = "benchmark_" + name.replace("/", "_")
+    spec = importlib.util.spec_from_file_location(module_name, BENCHMARKS / f"{name}.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)

@@ -134,7 +134,6 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 from la_outcomes.errors import ResourceError
-from la_outcomes.segmentation.labels.deformation import thinned
 from la_outcomes.segmentation.labels.transform_files import write_transform
 field = sitk.DisplacementFieldTransform(sitk.GetImageFromArray(np.ones((9, 9, 9, 3)), isVector=True))
 resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
